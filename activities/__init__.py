@@ -1,0 +1,1 @@
+"""Activities: all input and output, one outside system or skill a file."""

@@ -1,0 +1,79 @@
+"""Runs the tools: one activity for each, named for it.
+
+What a tool touches is its own affair (`durable_agents/agent/tools/`). The arguments are read
+from the message that asked for the call, and the observation is stored beside it: neither
+passes through history.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from temporalio import activity
+
+from activities.call_site import step_of
+from durable_agents.agent.tool import Tool, ToolContext
+from durable_agents.agent.toolbox import parse_arguments, render_result
+from durable_agents.agent.tools import TOOLS
+from durable_agents.db.engine import Database
+from durable_agents.db.threads import add_observation, find_message
+from durable_agents.models.conversation import ToolCallInput, ToolOutcome
+from durable_agents.models.errors import FinalError, NotFoundError
+
+ToolActivity = Callable[[ToolCallInput], Awaitable[ToolOutcome]]
+
+
+class ToolActivities:
+    """The step *act*.
+
+    Args:
+        database: Where messages and observations lie.
+        context: Makes what a tool may use, for a key and a user.
+        tools: The tools by name.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        context: Callable[[str, str, str], ToolContext],
+        tools: Mapping[str, Tool] = TOOLS,
+    ) -> None:
+        self._database = database
+        self._context = context
+        self._tools = tools
+
+    def activities(self) -> list[ToolActivity]:
+        """One activity for each tool."""
+        return [self._activity(tool) for tool in self._tools.values()]
+
+    def _activity(self, tool: Tool) -> ToolActivity:
+        """The activity that runs a tool."""
+
+        @activity.defn(name=tool.name)
+        async def act(call: ToolCallInput) -> ToolOutcome:
+            return await self._act(tool, call)
+
+        return act
+
+    async def _act(self, tool: Tool, call: ToolCallInput) -> ToolOutcome:
+        """Run one call and store what came of it.
+
+        An error that trying again cannot mend is an observation: the agent should know of it.
+
+        Raises:
+            TransientError: Another try may help.
+        """
+        async with self._database.statement() as connection:
+            message = await find_message(connection, call.message)
+        if not message.tool_calls or call.index >= len(message.tool_calls):
+            raise NotFoundError(f"Message {call.message} has no tool call {call.index}.")
+        text, step = str(message.tool_calls[call.index]["arguments"]), step_of()
+        try:
+            context = self._context(call.key, call.user_id, step.run_id)
+            result = await tool.run(parse_arguments(tool, text), context)
+            content, failed = render_result(tool, result), False
+        except FinalError as error:
+            content, failed = f"Error: {error.message}", True
+        async with self._database.statement() as connection:
+            await add_observation(
+                connection, step, answers=call.message, call=call.index, content=content
+            )
+        return ToolOutcome(chars=len(content), failed=failed)

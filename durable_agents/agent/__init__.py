@@ -1,0 +1,1 @@
+"""What an agent is: its definition, the catalogue, tools, context and budget."""

@@ -1,0 +1,93 @@
+"""What a run may spend: reserved before a call, settled after it.
+
+A budget belongs to a run and its children. A reservation counts as spent until it is settled,
+so that calls side by side cannot overshoot together.
+"""
+
+from dataclasses import dataclass
+
+from durable_agents.models.errors import BudgetExceededError
+from durable_agents.models.status import Usage
+
+UNBOUNDED = 0
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one call may use at most; 0 sets no bound."""
+
+    max_tokens: int = UNBOUNDED
+    max_cost_usd: float = UNBOUNDED
+
+
+class Budget:
+    """Bounds on tokens, US dollars and calls; 0 sets no bound.
+
+    Args:
+        max_tokens: Input and output tokens together.
+        max_cost_usd: US dollars.
+        max_calls: Model calls.
+        spent: What earlier runs of the chain have used.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_tokens: int = UNBOUNDED,
+        max_cost_usd: float = UNBOUNDED,
+        max_calls: int = UNBOUNDED,
+        spent: Usage | None = None,
+    ) -> None:
+        self._max_tokens = max_tokens
+        self._max_cost_usd = max_cost_usd
+        self._max_calls = max_calls
+        self.spent = spent or Usage()
+        self._open: list[Allowance] = []
+
+    def reserve(self) -> Allowance:
+        """Set aside all that is left for one call.
+
+        Raises:
+            BudgetExceededError: Nothing is left; says of what.
+        """
+        calls = self.spent.calls + len(self._open)
+        if self._max_calls and calls >= self._max_calls:
+            raise BudgetExceededError(
+                f"The budget of {self._max_calls} model calls is used up. "
+                "Raise max_calls to go further."
+            )
+        tokens = self._left_tokens()
+        cost = self._left_cost()
+        allowance = Allowance(max_tokens=tokens, max_cost_usd=cost)
+        self._open.append(allowance)
+        return allowance
+
+    def settle(self, allowance: Allowance, usage: Usage) -> None:
+        """Give back what a call left of its allowance and book what it used."""
+        self._open.remove(allowance)
+        self.spent = self.spent + usage
+
+    def _left_tokens(self) -> int:
+        if not self._max_tokens:
+            return UNBOUNDED
+        reserved = sum(allowance.max_tokens for allowance in self._open)
+        used = self.spent.input_tokens + self.spent.output_tokens
+        left = self._max_tokens - used - reserved
+        if left <= 0:
+            raise BudgetExceededError(
+                f"The budget of {self._max_tokens} tokens is used up. "
+                "Raise max_tokens to go further."
+            )
+        return left
+
+    def _left_cost(self) -> float:
+        if not self._max_cost_usd:
+            return UNBOUNDED
+        reserved = sum(allowance.max_cost_usd for allowance in self._open)
+        left = self._max_cost_usd - self.spent.cost_usd - reserved
+        if left <= 0:
+            raise BudgetExceededError(
+                f"The budget of {self._max_cost_usd:g} US dollars is used up. "
+                "Raise max_cost_usd to go further."
+            )
+        return left

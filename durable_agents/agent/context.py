@@ -1,0 +1,76 @@
+"""What a model sees: the instructions and as much of the conversation as fits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from durable_agents.agent.definition import AgentDefinition
+from durable_agents.db.threads import StoredMessage
+
+CHARS_PER_TOKEN = 3.5  # a cautious mean over English text and JSON
+
+
+def build_messages(
+    agent: AgentDefinition, conversation: Sequence[StoredMessage]
+) -> list[dict[str, Any]]:
+    """Turn a stored conversation, oldest first, into the messages of a request.
+
+    The first message (the task) is kept; of the others the latest that fit into the agent's
+    `context_chars`. A tool call without its observation, or the other way round, is left out,
+    because servers refuse such a conversation.
+    """
+    system = {"role": "system", "content": agent.instructions}
+    turns = _whole_turns(conversation)
+    if not turns:
+        return [system]
+    room = agent.limits.context_chars - _size(turns[0])
+    kept: list[list[StoredMessage]] = []
+    for turn in reversed(turns[1:]):
+        room -= _size(turn)
+        if room < 0 and kept:
+            break
+        kept.append(turn)
+    kept.append(turns[0])
+    return [system, *(_as_request(m) for turn in reversed(kept) for m in turn)]
+
+
+def estimate_tokens(messages: Sequence[dict[str, Any]], tools: int = 0) -> int:
+    """About how many tokens a request has; `tools` is the length of their schemas."""
+    chars = sum(len(m.get("content") or "") + 20 for m in messages)
+    calls = sum(len(str(m["tool_calls"])) for m in messages if m.get("tool_calls"))
+    return int((chars + calls + tools) / CHARS_PER_TOKEN) + 1
+
+
+def _whole_turns(conversation: Sequence[StoredMessage]) -> list[list[StoredMessage]]:
+    """Group each message with tool calls and its observations; drop the incomplete ones."""
+    turns: list[list[StoredMessage]] = []
+    for message in conversation:
+        if message.role != "tool":
+            turns.append([message])
+        elif turns and turns[-1][0].tool_calls:
+            turns[-1].append(message)
+    return [turn for turn in turns if len(turn) == 1 + len(turn[0].tool_calls or ())]
+
+
+def _size(turn: Sequence[StoredMessage]) -> int:
+    return sum(len(message.content) + 20 for message in turn)
+
+
+def _as_request(message: StoredMessage) -> dict[str, Any]:
+    """A stored message in the form of the API."""
+    if message.role == "tool":
+        return {
+            "role": "tool",
+            "tool_call_id": message.tool_call_id,
+            "content": message.content,
+        }
+    if message.tool_calls:
+        calls = [
+            {
+                "id": call["id"],
+                "type": "function",
+                "function": {"name": call["name"], "arguments": call["arguments"]},
+            }
+            for call in message.tool_calls
+        ]
+        return {"role": message.role, "content": message.content or None, "tool_calls": calls}
+    return {"role": message.role, "content": message.content}

@@ -1,0 +1,56 @@
+"""An agent as data."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True)
+class ToolGrant:
+    """A tool that an agent may use, and whether a person has to agree to each call."""
+
+    name: str
+    requires_approval: bool = False
+
+
+@dataclass(frozen=True)
+class AgentLimits:
+    """What one model call of an agent may take.
+
+    Attributes:
+        output_tokens: The longest answer, in tokens.
+        context_messages: How many of the latest messages the model sees, besides the first.
+        context_chars: How many characters of them at most.
+        call_timeout: The longest that one attempt of a model call may take.
+    """
+
+    output_tokens: int = 2048
+    context_messages: int = 40
+    context_chars: int = 120_000
+    call_timeout: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class AgentDefinition:
+    """An agent: name, instructions, models in order of preference, tools, output type, limits.
+
+    Attributes:
+        name: How flows and starters name it.
+        instructions: The system message.
+        models: Model names, the preferred one first; empty means the configured default.
+        tools: What it may use.
+        output_type: The type of its answer; None means text.
+        limits: What one of its model calls may take.
+    """
+
+    name: str
+    instructions: str
+    models: tuple[str, ...] = ()
+    tools: tuple[ToolGrant, ...] = ()
+    output_type: type[BaseModel] | None = None
+    limits: AgentLimits = AgentLimits()
+
+    def grant(self, tool: str) -> ToolGrant | None:
+        """The grant for a tool, or None when this agent may not use it."""
+        return next((grant for grant in self.tools if grant.name == tool), None)

@@ -1,0 +1,1 @@
+"""Adapters around SDKs and protocols: the model, HTTP, the weather service."""

@@ -1,0 +1,44 @@
+"""What the answers and silences of a web service mean, as errors of the project's tree."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx2
+
+from durable_agents.clients.retry_after import retry_after
+from durable_agents.models.errors import HttpStatusError, ServiceUnavailableError
+
+TRANSIENT = frozenset({408, 425, 429})  # beside 5xx
+
+
+def raise_for_status(status: int, headers: Mapping[str, str], url: httpx2.URL) -> None:
+    """Raise what an answer other than 2xx means.
+
+    Raises:
+        ServiceUnavailableError: 408, 425, 429 or 5xx; with the delay that the server named.
+        HttpStatusError: Any other.
+    """
+    if 200 <= status < 300:
+        return
+    message = f"HTTP {status} from {shown(url)}"
+    if status in TRANSIENT or status >= 500:
+        raise ServiceUnavailableError(message, retry_after=retry_after(headers, datetime.now(UTC)))
+    raise HttpStatusError(message)
+
+
+@asynccontextmanager
+async def named_failures(url: httpx2.URL) -> AsyncGenerator[None]:
+    """Raise what a connection raises, and a time that ran out, as `ServiceUnavailableError`."""
+    try:
+        yield
+    except (TimeoutError, httpx2.TimeoutException) as error:
+        raise ServiceUnavailableError(f"{shown(url)} did not answer in time.") from error
+    except httpx2.RequestError as error:
+        reason = str(error) or type(error).__name__
+        raise ServiceUnavailableError(f"{shown(url)} cannot be read: {reason}") from error
+
+
+def shown(url: httpx2.URL) -> str:
+    """An address as errors may show it: without credentials and query, which can be secrets."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"[:200]

@@ -1,0 +1,87 @@
+"""Cut documents into chunks for search, and chunks into excerpts."""
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+
+CHUNKING = 1  # part of a document's hash: raise it when documents must be cut anew
+CHUNK_CHARS = 1000
+HEADING = re.compile(r"(#{1,6})\s+(.+?)\s*#*")
+SENTENCE_ENDS = re.compile(r"(?<=[.!?…]\s)|(?<=\n)")
+
+
+def split(title: str, content: str) -> list[str]:
+    """Cut a text at its paragraphs into chunks of about 1000 characters.
+
+    Each chunk begins with the title and, in Markdown, the heading of its section, so that it can
+    be found and understood without the rest. A section begins a chunk of its own.
+    """
+    chunks: list[str] = []
+    for heading, text in _sections(content.replace("\r\n", "\n")):
+        name = f"{title}: {heading}" if heading and heading != title else title
+        paragraphs = re.split(r"\n\s*\n", text)
+        pieces = [piece for paragraph in paragraphs for piece in _pieces(paragraph.strip())]
+        chunks += [f"{name}\n\n{body}" for body in _packed(pieces, "\n\n")]
+    return chunks or [title]
+
+
+def excerpt(marked: str, marks: re.Pattern[str], room: int) -> str:
+    """The sentences in a row that hold the most marks, the first such row.
+
+    Args:
+        marked: A text in which what was looked for is marked.
+        marks: What marks look like; the excerpt holds none.
+        room: How many characters the excerpt may have.
+    """
+    sentences = [marks.sub("", part) for part in SENTENCE_ENDS.split(marked)]
+    found = [len(marks.findall(part)) for part in SENTENCE_ENDS.split(marked)]
+    best, best_found = "", -1
+    for start in range(len(sentences)):
+        end, chars = start, 0
+        while end < len(sentences) and chars + len(sentences[end].rstrip()) <= room:
+            chars += len(sentences[end])
+            end += 1
+        end = max(end, start + 1)
+        if sum(found[start:end]) > best_found:
+            best, best_found = "".join(sentences[start:end]), sum(found[start:end])
+    return _shortened(best.strip(), room)
+
+
+def _sections(content: str) -> Iterator[tuple[str, str]]:
+    """The sections of a Markdown text as heading and body; a plain text is one section."""
+    heading, lines = "", list[str]()
+    for line in content.split("\n"):
+        found = HEADING.fullmatch(line)
+        if found is None:
+            lines.append(line)
+            continue
+        yield heading, "\n".join(lines)
+        heading, lines = found[2], []
+    yield heading, "\n".join(lines)
+
+
+def _pieces(paragraph: str) -> list[str]:
+    """A paragraph, cut at its sentences when it is longer than a chunk."""
+    if len(paragraph) <= CHUNK_CHARS:
+        return [paragraph] if paragraph else []
+    sentences = [part.strip() for part in SENTENCE_ENDS.split(paragraph)]
+    return _packed(
+        [line for sentence in sentences for line in textwrap.wrap(sentence, CHUNK_CHARS)], " "
+    )
+
+
+def _packed(pieces: Iterable[str], separator: str) -> list[str]:
+    """Join neighbours as long as they fit into a chunk."""
+    packed: list[str] = []
+    for piece in pieces:
+        if packed and len(packed[-1]) + len(separator) + len(piece) <= CHUNK_CHARS:
+            packed[-1] += separator + piece
+        else:
+            packed.append(piece)
+    return packed
+
+
+def _shortened(text: str, room: int) -> str:
+    if len(text) <= room:
+        return text
+    return text[: room - 1].rsplit(None, 1)[0] + "…"

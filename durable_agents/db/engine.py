@@ -1,0 +1,96 @@
+"""The connection pool, and how its failures are named."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from durable_agents.models.errors import ConfigurationError, DatabaseUnavailableError
+
+CONNECT_TIMEOUT_S = 3
+STATEMENT_TIMEOUT_MS = 4500  # a mutation closes within 5 s
+
+
+class Database:
+    """PostgreSQL behind a pool of connections.
+
+    Args:
+        url: `postgresql://USER:PASSWORD@HOST:PORT/NAME`, or any form that SQLAlchemy reads.
+        pool_size: How many connections are kept; as many again are opened under load.
+
+    Raises:
+        ConfigurationError: The address is not one of PostgreSQL.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise ConfigurationError(
+                "DATABASE_URL cannot be read: give it as postgresql://USER:PASSWORD@HOST/NAME."
+            ) from error
+        if not parsed.drivername.startswith("postgres"):
+            raise ConfigurationError(
+                f"DATABASE_URL names {parsed.drivername}, but only PostgreSQL is supported."
+            )
+        self.url = parsed.set(drivername="postgresql+psycopg")
+        options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        self._engine = create_async_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=CONNECT_TIMEOUT_S,
+            pool_use_lifo=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": options},
+        )
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+        """One transaction: committed at the end, rolled back when anything is raised."""
+        with _failures_named():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncGenerator[AsyncConnection]:
+        """A connection on which each statement is a transaction of its own."""
+        with _failures_named():
+            async with self._autocommit.connect() as connection:
+                yield connection
+
+    async def ping(self) -> str:
+        """Reach the server and tell its version.
+
+        Raises:
+            DatabaseUnavailableError: It does not answer.
+        """
+        async with self.statement() as connection:
+            return str(await connection.scalar(text("SHOW server_version")))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+@contextmanager
+def _failures_named() -> Generator[None]:
+    """Raise what a lost connection raises as `DatabaseUnavailableError`."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise DatabaseUnavailableError(
+            f"The database does not answer: {_first_line(error)} "
+            "Check DATABASE_URL and that the server runs; the step is tried again."
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    """The first line of a driver's message, closed with a full stop."""
+    origin = getattr(error, "orig", None) or error
+    line = str(origin).strip().split("\n", 1)[0].rstrip(".")
+    return f"{line}."

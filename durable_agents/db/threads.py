@@ -1,0 +1,263 @@
+"""Threads and their messages.
+
+A conversation is read backwards from its head along `parent_id`, so that a run that was reset
+sees the branch it is on and not the one it left. Only the latest messages are read: a turn costs
+the same whether it is the third or the three-hundredth.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from durable_agents.models.conversation import FailedCall, ThreadHead
+from durable_agents.models.errors import NotFoundError
+
+WINDOW_BLOCK = 20
+"""The window moves on by this many messages at a time, so that the beginning of the prompt stays
+the same for a while and providers can serve it from their caches."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a message comes from: a run, and the step in it (the activity's id)."""
+
+    run_id: str
+    step: str
+
+
+@dataclass(frozen=True)
+class StoredMessage:
+    """A message as it lies in the database."""
+
+    message_id: int
+    thread_id: int
+    role: str
+    content: str
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+    tool: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """A message to store; `index` tells apart the messages of one step."""
+
+    role: str
+    content: str
+    index: int = 0
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+    tool: str | None = None
+    model: str | None = None
+
+
+_COLUMNS = "message_id, thread_id, role, content, tool_calls, tool_call_id, tool, model"
+
+_OPEN = text(
+    """
+    WITH thread AS (
+        INSERT INTO threads (user_id, agent, run_id, step)
+        VALUES (:user_id, :agent, :run_id, :step)
+        ON CONFLICT (run_id, step) DO NOTHING RETURNING thread_id)
+    INSERT INTO messages (thread_id, position, role, content, run_id, step, index)
+    SELECT thread_id, 0, 'user', :content, :run_id, :step, 0 FROM thread
+    RETURNING thread_id, message_id
+    """
+)
+_OPENED = text(
+    "SELECT thread_id, message_id FROM messages"
+    " WHERE run_id = :run_id AND step = :step AND index = :index"
+)
+_LATEST = text(
+    "SELECT message_id FROM messages WHERE thread_id = :thread AND position >= 0"
+    " AND (parent_id IS NOT NULL OR position = 0) ORDER BY message_id DESC LIMIT 1"
+)
+_APPEND = text(
+    """
+    INSERT INTO messages (thread_id, parent_id, position, role, content, tool_calls,
+                          tool_call_id, tool, model, run_id, step, index)
+    SELECT thread_id, message_id, position + 1, :role, :content, CAST(:tool_calls AS jsonb),
+           :tool_call_id, :tool, :model, :run_id, :step, :index
+    FROM messages WHERE message_id = :parent
+    ON CONFLICT (run_id, step, index) DO NOTHING RETURNING message_id
+    """
+)
+_ANSWER = text(
+    """
+    INSERT INTO messages (thread_id, answers_id, position, role, content, tool_call_id, tool,
+                          run_id, step, index)
+    SELECT thread_id, message_id, -1, 'tool', :content, tool_calls -> :call ->> 'id',
+           tool_calls -> :call ->> 'name', :run_id, :step, :call + 1
+    FROM messages WHERE message_id = :answers
+    ON CONFLICT (run_id, step, index) DO NOTHING
+    """
+)
+_ATTACH = text(
+    """
+    WITH chosen AS (
+        SELECT DISTINCT ON (index) message_id, index FROM messages
+        WHERE answers_id = :answers ORDER BY index, (run_id = :run_id) DESC, message_id DESC),
+    linked AS (
+        SELECT message_id, row_number() OVER w AS place,
+               COALESCE(lag(message_id) OVER w, :answers) AS parent
+        FROM chosen WINDOW w AS (ORDER BY index))
+    UPDATE messages SET parent_id = linked.parent,
+           position = linked.place
+             + (SELECT said.position FROM messages said WHERE said.message_id = :answers)
+    FROM linked WHERE messages.message_id = linked.message_id
+    RETURNING linked.place, messages.message_id, messages.thread_id
+    """
+)
+_CONVERSATION = text(
+    f"""
+    WITH RECURSIVE chain AS (
+        SELECT {_COLUMNS}, parent_id, 1 AS depth, :latest + position % :block AS bound
+        FROM messages WHERE message_id = :head
+        UNION ALL
+        SELECT m.message_id, m.thread_id, m.role, m.content, m.tool_calls, m.tool_call_id, m.tool,
+               m.model, m.parent_id, chain.depth + 1, chain.bound
+        FROM messages m JOIN chain ON m.message_id = chain.parent_id
+        WHERE chain.depth < chain.bound)
+    SELECT {_COLUMNS}, depth FROM chain
+    UNION ALL
+    SELECT {_COLUMNS}, 1000000 FROM messages
+    WHERE message_id = :task AND message_id NOT IN (SELECT message_id FROM chain)
+    ORDER BY depth DESC
+    """  # noqa: S608 - only the column list above is put in
+)
+_MESSAGE = text(f"SELECT {_COLUMNS} FROM messages WHERE message_id = :message")  # noqa: S608
+
+
+async def open_thread(
+    connection: AsyncConnection, step: Step, *, user_id: str, agent: str, content: str
+) -> ThreadHead:
+    """Open a thread with what the user says; a second delivery finds the first one's thread."""
+    values = {"user_id": user_id, "agent": agent, "content": storable(content)}
+    row = (await connection.execute(_OPEN, {**values, **_key(step)})).one_or_none()
+    if row is None:
+        row = (await connection.execute(_OPENED, {**_key(step), "index": 0})).one()
+    return ThreadHead(thread=row.thread_id, head=row.message_id)
+
+
+async def latest_head(connection: AsyncConnection, thread: int) -> int:
+    """The last message of a thread.
+
+    Raises:
+        NotFoundError: There is no such thread.
+    """
+    head = await connection.scalar(_LATEST, {"thread": thread})
+    if head is None:
+        raise NotFoundError(f"There is no thread {thread}. Leave --thread out to open a new one.")
+    return int(head)
+
+
+async def append(
+    connection: AsyncConnection, step: Step, message: NewMessage, *, parent: int
+) -> int:
+    """Store a message behind `parent`; a second delivery returns the first one's id."""
+    values = {
+        "parent": parent,
+        "role": message.role,
+        "content": storable(message.content),
+        "tool_calls": None if message.tool_calls is None else _as_json(message.tool_calls),
+        "tool_call_id": message.tool_call_id,
+        "tool": message.tool,
+        "model": message.model,
+        "index": message.index,
+    }
+    stored = await connection.scalar(_APPEND, {**values, **_key(step)})
+    if stored is not None:
+        return int(stored)
+    found = (
+        await connection.execute(_OPENED, {**_key(step), "index": message.index})
+    ).one_or_none()
+    if found is None:
+        raise NotFoundError(f"There is no message {parent} to go on from.")
+    return int(found.message_id)
+
+
+async def add_observation(
+    connection: AsyncConnection, step: Step, *, answers: int, call: int, content: str
+) -> None:
+    """Store what came of the call at index `call` of the message `answers`, outside the thread."""
+    values = {"answers": answers, "call": call, "content": storable(content)}
+    await connection.execute(_ANSWER, {**values, **_key(step)})
+
+
+async def attach_observations(
+    connection: AsyncConnection,
+    step: Step,
+    *,
+    answers: int,
+    calls: int,
+    failed: tuple[FailedCall, ...] = (),
+) -> ThreadHead:
+    """Make the observations of a message part of its thread, in the order of the calls.
+
+    Raises:
+        NotFoundError: A call has no observation.
+    """
+    for call in failed:
+        await add_observation(
+            connection, step, answers=answers, call=call.index, content=call.reason
+        )
+    rows = (await connection.execute(_ATTACH, {"answers": answers, "run_id": step.run_id})).all()
+    if len(rows) != calls:
+        raise NotFoundError(f"Message {answers} has {calls} calls, but {len(rows)} observations.")
+    last = max(rows, key=lambda row: int(row[0]))
+    return ThreadHead(thread=last[2], head=last[1])
+
+
+async def read_conversation(
+    connection: AsyncConnection, head: int, *, latest: int, task: int = 0
+) -> list[StoredMessage]:
+    """Read the messages up to `head`, oldest first.
+
+    Args:
+        connection: Where to read.
+        head: The last message that may be seen.
+        latest: How many messages at least; up to `WINDOW_BLOCK` more are read.
+        task: A message to put first when it lies further back than that.
+    """
+    values = {"head": head, "latest": latest, "block": WINDOW_BLOCK, "task": task}
+    rows = await connection.execute(_CONVERSATION, values)
+    return [StoredMessage(*row[:8]) for row in rows]
+
+
+async def find_message(connection: AsyncConnection, message: int) -> StoredMessage:
+    """Read one message.
+
+    Raises:
+        NotFoundError: There is no such message.
+    """
+    row = (await connection.execute(_MESSAGE, {"message": message})).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no message {message}.")
+    return StoredMessage(*row)
+
+
+async def find_said(connection: AsyncConnection, step: Step) -> StoredMessage | None:
+    """What a step has said already, when an earlier attempt of it got that far."""
+    row = (await connection.execute(_OPENED, {**_key(step), "index": 0})).one_or_none()
+    return None if row is None else await find_message(connection, row.message_id)
+
+
+def storable(content: str) -> str:
+    """Text that PostgreSQL can keep: without NUL characters and halves of surrogate pairs."""
+    return content.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _as_json(calls: list[dict[str, Any]]) -> str:
+    cleaned = [
+        {name: storable(value) if isinstance(value, str) else value for name, value in call.items()}
+        for call in calls
+    ]
+    return json.dumps(cleaned)
+
+
+def _key(step: Step) -> dict[str, str]:
+    return {"run_id": step.run_id, "step": step.step}

@@ -1,0 +1,1 @@
+"""What history records: inputs, results and errors."""

@@ -1,0 +1,138 @@
+"""Every error of the project, in one tree.
+
+    DurableAgentsError
+    ├── FinalError                    trying again cannot help
+    │   ├── InputError                what was asked for cannot be done as asked
+    │   │   ├── UnknownAgentError
+    │   │   ├── UnknownToolError
+    │   │   ├── ToolArgumentsError
+    │   │   ├── UnknownCityError
+    │   │   ├── NotFoundError         a task, thread, account or document that is not there
+    │   │   └── ForbiddenAddressError an address that fetching is not allowed to reach
+    │   ├── IdempotencyConflictError  the same key with another request
+    │   ├── ModelRequestError         the model's server refuses the request for good
+    │   │   ├── ModelAuthenticationError
+    │   │   └── ModelQuotaError       the account has no credit left
+    │   ├── ModelOutputError          the model's answer stays unusable after being asked again
+    │   ├── HttpStatusError           an answer of 4xx
+    │   ├── ResponseTooLargeError
+    │   ├── BudgetExceededError
+    │   ├── DeadlineExceededError
+    │   └── ConfigurationError        a setting, or a part that is not running
+    └── TransientError                another try may help
+        ├── ModelUnavailableError     429, 5xx, a connection that broke, no answer in time
+        ├── ServiceUnavailableError   the same for any other service
+        └── DatabaseUnavailableError
+
+An error's class decides whether it is retried; its name is what history records as its type.
+Nothing in the project looks at the text of an error to decide anything.
+"""
+
+from datetime import timedelta
+
+
+class DurableAgentsError(Exception):
+    """What every error of the project is; the message says what failed, why, and what to do."""
+
+    def __init__(self, message: str) -> None:
+        """Keep the sentence that a person will read."""
+        super().__init__(message)
+        self.message = message
+
+
+class FinalError(DurableAgentsError):
+    """Trying again cannot help."""
+
+
+class InputError(FinalError):
+    """What was asked for cannot be done as asked."""
+
+
+class UnknownAgentError(InputError):
+    """No agent of this name is in the catalogue."""
+
+
+class UnknownToolError(InputError):
+    """No tool of this name exists, or this agent may not use it."""
+
+
+class ToolArgumentsError(InputError):
+    """The arguments of a tool call do not fit the tool."""
+
+
+class UnknownCityError(InputError):
+    """The weather service knows no city of this name."""
+
+
+class NotFoundError(InputError):
+    """The row that an id names is not there."""
+
+
+class ForbiddenAddressError(InputError):
+    """The address is private, link-local, or otherwise one that fetching may not reach."""
+
+
+class IdempotencyConflictError(FinalError):
+    """An idempotency key was used before with another request."""
+
+
+class ModelRequestError(FinalError):
+    """The model's server refuses the request for good."""
+
+
+class ModelAuthenticationError(ModelRequestError):
+    """The model's server does not accept the API key."""
+
+
+class ModelQuotaError(ModelRequestError):
+    """The account at the model's provider has no credit left."""
+
+
+class ModelOutputError(FinalError):
+    """The model's answer stays unusable after it was asked again."""
+
+
+class HttpStatusError(FinalError):
+    """A service answered with a status of 4xx."""
+
+
+class ResponseTooLargeError(FinalError):
+    """A body is larger than what may be read."""
+
+
+class BudgetExceededError(FinalError):
+    """A run has used up what it may spend."""
+
+
+class DeadlineExceededError(FinalError):
+    """A run did not end by its deadline."""
+
+
+class ConfigurationError(FinalError):
+    """A setting is missing or wrong, or a part that is needed is not running."""
+
+
+class TransientError(DurableAgentsError):
+    """Another try may help.
+
+    Args:
+        message: What failed, why, what to do.
+        retry_after: How long the service asked us to wait, if it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        """Keep the sentence and the delay that the service named."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelUnavailableError(TransientError):
+    """The model's server answered 429 or 5xx, broke the connection, or did not answer in time."""
+
+
+class ServiceUnavailableError(TransientError):
+    """A service answered 429 or 5xx, broke the connection, or did not answer in time."""
+
+
+class DatabaseUnavailableError(TransientError):
+    """The database does not answer."""

@@ -1,0 +1,75 @@
+"""Input and result of `ReActWorkflow`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from durable_agents.models.base import Record
+from durable_agents.models.conversation import MAX_TASK_CHARS
+from durable_agents.models.status import Usage
+
+MAX_DEADLINE_S = 366 * 24 * 3600
+
+
+StopReason = Literal["answered", "max_rounds", "budget"]
+
+
+class ReActInput(Record):
+    """A task for an agent that reasons and acts.
+
+    `max_rounds` bounds the rounds of think, act, observe; `deadline_s` (seconds) the whole run.
+    `max_tokens`, `max_cost_usd` and `max_calls` are the run's budget; 0 sets no bound.
+    `thread` goes on with a conversation. `resume` is for the runs of one chain among themselves.
+    """
+
+    task: str = Field(min_length=1, max_length=MAX_TASK_CHARS, pattern=r"\S")
+    agent: str = "assistant"
+    user_id: str = ""
+    thread: int = Field(default=0, ge=0)
+    max_rounds: int = Field(default=5, ge=1, le=10_000)
+    deadline_s: float = Field(default=3600, gt=0, le=MAX_DEADLINE_S)
+    max_tokens: int = Field(default=0, ge=0)
+    max_cost_usd: float = Field(default=0, ge=0)
+    max_calls: int = Field(default=0, ge=0)
+    resume: "LoopState | None" = None
+
+
+class ToolUse(Record):
+    """A tool call as the result tells it: which tool, about what, and how it ended."""
+
+    tool: str
+    about: str = ""
+    outcome: Literal["done", "failed", "refused"] = "done"
+
+
+class LoopState(Record):
+    """Where an agent loop is; a run hands it to the next one of its chain."""
+
+    thread: int
+    head: int
+    task: int
+    round: int
+    deadline_at: float = 0
+    usage: Usage = Usage()
+    tool_calls: tuple[ToolUse, ...] = ()
+    tool_calls_made: int = 0
+    occurrences: dict[str, int] = Field(default_factory=dict[str, int])
+    steps_done: int = 0
+
+
+class ReActResult(Record):
+    """What came of a task.
+
+    `stopped` says why the run ended: the agent answered, it ran out of rounds, or out of its
+    budget; in the last two cases `answer` says so. `tool_calls` lists the latest 100 of
+    `tool_calls_made`.
+    """
+
+    answer: str
+    stopped: StopReason = "answered"
+    rounds: int = 0
+    tool_calls: tuple[ToolUse, ...] = ()
+    tool_calls_made: int = 0
+    usage: Usage = Usage()
+    thread: int = 0
+    model: str = ""

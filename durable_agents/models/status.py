@@ -1,0 +1,43 @@
+"""What the query `status` of every workflow answers, and what usage is counted in."""
+
+from typing import Literal
+
+from durable_agents.models.base import Record
+
+State = Literal["running", "completed", "failed", "cancelled"]
+Phase = Literal["running", "waiting_for_approval", "compensating"]
+
+
+class Usage(Record):
+    """What model calls cost: tokens in and out, US dollars (0 when the price is unknown), calls."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    calls: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Add two usages up."""
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+            calls=self.calls + other.calls,
+        )
+
+
+class RunStatus(Record):
+    """Where a run is.
+
+    `steps` names the latest finished steps, oldest first, at most 50; `steps_done` counts all of
+    them over the whole chain of runs. `waiting_for` says who or what a run waits for.
+    """
+
+    state: State = "running"
+    phase: Phase = "running"
+    step: str = ""
+    steps: tuple[str, ...] = ()
+    steps_done: int = 0
+    waiting_for: str = ""
+    error: str = ""
+    usage: Usage = Usage()

@@ -1,0 +1,1 @@
+"""Wiring: settings, the connection to Temporal, embedded services, logging, telemetry."""

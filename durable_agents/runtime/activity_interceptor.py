@@ -1,0 +1,84 @@
+"""What every activity gets by default: heartbeats, named failures, log lines that say where.
+
+An activity that has a heartbeat timeout heartbeats by itself while it runs, so that a worker
+that died is noticed within seconds and a cancelled activity learns of it.
+"""
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
+
+from durable_agents.models.errors import DurableAgentsError, FinalError, TransientError
+
+FIRST_HEARTBEAT_S = 1.0
+HEARTBEAT_EVERY_S = 1.5
+
+logger = logging.getLogger(__name__)
+
+
+class ActivityDefaults(Interceptor):
+    """Gives activities what they should have by default, not by memory."""
+
+    def intercept_activity(
+        self,
+        next: ActivityInboundInterceptor,  # noqa: A002 - the SDK names it
+    ) -> ActivityInboundInterceptor:
+        """Wrap the execution of activities."""
+        return _Defaults(super().intercept_activity(next))
+
+
+class _Defaults(ActivityInboundInterceptor):
+    async def execute_activity(
+        self,
+        input: ExecuteActivityInput,  # noqa: A002 - the SDK names it
+    ) -> Any:
+        """Run an activity with a beating heart, and name its failure."""
+        beat = _Heart() if activity.info().heartbeat_timeout else None
+        try:
+            return await super().execute_activity(input)
+        except DurableAgentsError as error:
+            raise as_application_error(error) from error
+        except ValidationError as error:
+            raise ApplicationError(
+                str(error), type="ValidationError", non_retryable=True
+            ) from error
+        finally:
+            if beat is not None:
+                beat.stop()
+
+
+class _Heart:
+    """Heartbeats from the event loop's own timer: an activity that ends soon pays nothing."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(FIRST_HEARTBEAT_S, self._beat)
+
+    def _beat(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the activity has just ended
+            activity.heartbeat()
+        self._timer = self._loop.call_later(HEARTBEAT_EVERY_S, self._beat)
+
+    def stop(self) -> None:
+        """Stop with the activity."""
+        self._timer.cancel()
+
+
+def as_application_error(error: DurableAgentsError) -> ApplicationError:
+    """Name an error for history: its class is the type; whether it is final goes along."""
+    return ApplicationError(
+        error.message,
+        type=type(error).__name__,
+        non_retryable=isinstance(error, FinalError),
+        next_retry_delay=error.retry_after if isinstance(error, TransientError) else None,
+    )

@@ -1,0 +1,157 @@
+"""One place that reads settings: the environment, then `.env`, then `var/run.json`, then defaults.
+
+`Settings.load()` is called once in each `main`; from there settings are passed on as values.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from durable_agents.models.errors import ConfigurationError
+
+SIMULATOR_MODEL = "simulator-extractive-1"
+
+
+class Settings(BaseModel):
+    """What a process needs to know about the world around it.
+
+    Each field is set by the environment variable that has its name in capitals. The connection
+    to Temporal itself (TLS, API key, profiles) is read by `temporalio.envconfig` from the
+    standard TEMPORAL_* variables; `temporal_address` and `temporal_namespace` only repeat it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    # Where things are. Empty: what `durable-agents up` wrote to var/run.json is used.
+    temporal_address: str = ""
+    temporal_namespace: str = "default"
+    temporal_ui_url: str = ""
+    database_url: SecretStr = SecretStr("")
+    openai_base_url: str = ""
+    openai_api_key: SecretStr = SecretStr("")
+    openai_model: str = ""
+    openai_embedding_model: str = ""
+    model_prices: str = ""
+    geocoding_url: str = "https://geocoding-api.open-meteo.com"
+    forecast_url: str = "https://api.open-meteo.com"
+    simulator: Literal["", "on", "off"] = ""
+    simulator_url: str = ""
+    fetch_allow: tuple[str, ...] = ()
+    state_dir: Path = Path("var")
+
+    # Ports of the parts that `up` starts; 0 takes any that is free.
+    temporal_port: int = Field(default=7233, ge=0, le=65535)
+    temporal_ui_port: int = Field(default=8233, ge=0, le=65535)
+    simulator_port: int = Field(default=8230, ge=0, le=65535)
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(default=8231, ge=0, le=65535)
+    sqlite_synchronous: Literal["FULL", "NORMAL"] = "FULL"
+
+    # Workers.
+    database_pool_size: int = Field(default=10, ge=1)
+    worker_sandbox: Literal["on", "off"] = "on"
+    worker_shutdown_grace_s: float = Field(default=10, gt=0)
+    worker_sticky_timeout_s: float = Field(default=2, gt=0)
+    worker_workflow_slots: int = Field(default=100, ge=1)
+    worker_activity_slots: int = Field(default=100, ge=1)
+    worker_cached_workflows: int = Field(default=500, ge=0)
+    llm_calls_per_second: float = Field(default=0, ge=0)
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+
+    @property
+    def run_file(self) -> Path:
+        """Where `up` writes what it started."""
+        return self.state_dir / "run.json"
+
+    @property
+    def uses_simulator(self) -> bool:
+        """Whether the simulator stands in for the model and the weather service.
+
+        It does while no model is configured, unless SIMULATOR says otherwise; where
+        TEMPORAL_ADDRESS is set, nothing is simulated unless SIMULATOR says `on`.
+        """
+        if self.simulator:
+            return self.simulator == "on"
+        return bool(self.simulator_url)
+
+    @classmethod
+    def load(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        dotenv: Path | None = Path(".env"),
+        use_run_file: bool = True,
+    ) -> "Settings":
+        """Read the settings of this process.
+
+        Args:
+            environ: The environment; `os.environ` when left out.
+            dotenv: A file of further variables; a variable of the environment wins.
+            use_run_file: Whether what `up` wrote fills what is not set.
+
+        Raises:
+            ConfigurationError: A variable's value does not fit; names the variable.
+        """
+        values: dict[str, Any] = {}
+        if dotenv is not None:
+            values |= {k: v for k, v in dotenv_values(dotenv).items() if v}
+        values |= {k: v for k, v in (os.environ if environ is None else environ).items() if v}
+        given = {name: values[name.upper()] for name in cls.model_fields if name.upper() in values}
+        if isinstance(given.get("fetch_allow"), str):
+            given["fetch_allow"] = tuple(
+                part.strip() for part in given["fetch_allow"].split(",") if part.strip()
+            )
+        for name in ("simulator", "worker_sandbox"):
+            if name in given:
+                given[name] = given[name].lower()
+        settings = cls._validated(given)
+        if not use_run_file:
+            return settings
+        return cls._validated(_filled_from_run_file(given, settings))
+
+    @classmethod
+    def _validated(cls, given: Mapping[str, Any]) -> "Settings":
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]).upper()
+            raise ConfigurationError(
+                f"{name} is not usable: {first['msg']}. Correct it in the environment or in .env."
+            ) from error
+
+
+def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Add what `up` started, for whatever the variables leave open."""
+    try:
+        run: dict[str, Any] = json.loads(settings.run_file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return dict(given)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{settings.run_file} cannot be read ({error}). "
+            "Delete it and run `durable-agents up` again."
+        ) from error
+    known = {name: value for name, value in run.items() if name in Settings.model_fields}
+    known.pop("state_dir", None)
+    allowed = (*given.get("fetch_allow", ()), *known.pop("fetch_allow", ()))
+    if "temporal_address" in given and given.get("simulator") != "on":
+        known = {k: v for k, v in known.items() if k == "database_url"}
+    if "openai_api_key" in given or "openai_base_url" in given or given.get("simulator") == "off":
+        for name in (
+            "simulator_url",
+            "openai_base_url",
+            "openai_api_key",
+            "openai_model",
+            "openai_embedding_model",
+            "geocoding_url",
+            "forecast_url",
+        ):
+            known.pop(name, None)
+    return {**known, **given, "fetch_allow": tuple(dict.fromkeys(allowed))}

@@ -1,0 +1,1 @@
+"""Starter scripts, one a flow, and the command line that gathers them."""

@@ -1,0 +1,63 @@
+"""The database: bring its tables up to date, load the sample data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from durable_agents.db import migrate
+from durable_agents.db.engine import Database
+from durable_agents.db.seed import seed as load
+from durable_agents.models.errors import ConfigurationError
+from durable_agents.runtime.settings import Settings
+from starters.terminal import out, run
+
+app = typer.Typer(help="The database: bring its tables up to date, load the sample data.")
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the tables up to date; harmless when they are."""
+
+    async def work(settings: Settings) -> None:
+        url = database_url(settings)
+        before = await migrate.current_revision(url)
+        await migrate.upgrade(url)
+        now = migrate.head_revision()
+        out.print(f"Up to date at {now}." if before == now else f"Upgraded to {now}.")
+
+    run(work)
+
+
+@app.command()
+def seed(
+    folder: Annotated[Path, typer.Option(help="Where the sample data lies.")] = Path("examples"),
+) -> None:
+    """Load the sample data; harmless when it is there."""
+
+    async def work(settings: Settings) -> None:
+        database = Database(database_url(settings))
+        try:
+            await migrate.check(database)
+            counts = await load(database, folder)
+        finally:
+            await database.close()
+        told = ", ".join(f"{count} {name}" for name, count in vars(counts).items())
+        out.print(f"The sample data is there: {told}.")
+
+    run(work)
+
+
+def database_url(settings: Settings) -> str:
+    """Where the database is.
+
+    Raises:
+        ConfigurationError: Nothing says so.
+    """
+    url = settings.database_url.get_secret_value()
+    if not url:
+        raise ConfigurationError(
+            "No database is named. Start the parts with `durable-agents up` in this folder, "
+            "or set DATABASE_URL."
+        )
+    return url

@@ -1,0 +1,199 @@
+"""Run the flows on the sample data, on parts of its own if none run, and show the results."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import typer
+from pydantic import BaseModel
+from rich.live import Live
+from rich.table import Table
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+
+from durable_agents.models.react import ReActInput, ReActResult
+from durable_agents.models.tracked import TrackedInput, TrackedResult
+from durable_agents.models.weather_advice import WeatherAdviceInput, WeatherAdviceResult
+from durable_agents.runtime.connection import connect, run_url
+from durable_agents.runtime.settings import Settings
+from starters.progress import describe
+from starters.running import Flow, failure_of, start
+from starters.terminal import EXIT_RUN_FAILED, err, out, run
+from starters.up import parts_running
+
+SHOW_EVERY_S = 0.25
+ANSWER_CHARS = 300
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One run of the demonstration; `on_started` meddles with it once it works."""
+
+    title: str
+    flow: Flow
+    request: BaseModel
+    result_type: type[BaseModel]
+    answer: Callable[[Any], str]
+    kill_worker: bool = False
+
+
+@dataclass
+class Shown:
+    """What is shown of a scene."""
+
+    scene: Scene
+    handle: WorkflowHandle[Any, Any]
+    url: str
+    line: str = "starting"
+    answer: str = ""
+    failed: bool = False
+    seconds: float = 0.0
+
+
+def scenes() -> list[Scene]:
+    """The flows that exist, each on sample data."""
+    question = "What is 12.5 % of 2480, and what is the weather in Oslo?"
+    lookup = "Look up account A-1001 and tell me the weather in its city."
+    refund = "According to our refund policy, how long does a customer have to ask for a refund?"
+    return [
+        _react("An agent calls two tools side by side", question),
+        _react("An agent whose worker is killed (kill -9)", lookup, kill_worker=True),
+        _react("An agent searches the knowledge base", refund),
+        Scene(
+            "Weather, then advice",
+            Flow("WeatherAdviceWorkflow", "weather-advice", "what to wear in Paris", "demo"),
+            WeatherAdviceInput(city="Paris", user_id="demo"),
+            WeatherAdviceResult,
+            lambda result: result.advice,
+        ),
+        Scene(
+            "A task whose progress is tracked in a table",
+            Flow("TrackedWorkflow", "tracked", "task task-1", "demo"),
+            TrackedInput(task_id="task-1", user_id="demo"),
+            TrackedResult,
+            lambda result: result.result,
+        ),
+    ]
+
+
+def _react(title: str, task: str, *, kill_worker: bool = False) -> Scene:
+    return Scene(
+        title,
+        Flow("ReActWorkflow", "react", task, "demo"),
+        ReActInput(task=task, user_id="demo"),
+        ReActResult,
+        lambda result: result.answer,
+        kill_worker,
+    )
+
+
+def demo() -> None:
+    """Run the flows on the sample data, on parts of its own if none run; show the results."""
+    run(_demo, own_parts=True)
+
+
+async def _demo(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        began = time.perf_counter()
+        err.print("[dim]Starting Temporal, PostgreSQL, the simulator and a worker …[/dim]")
+        parts = await stack.enter_async_context(parts_running(settings))
+        ready = time.perf_counter()
+        client = await connect(parts.settings)
+        shown = [await _start(client, parts.settings, scene) for scene in scenes()]
+        await _play(client, shown, lambda: _kill_worker(parts.health_url))
+        took = time.perf_counter() - ready
+        _show_results(shown)
+        out.print(
+            f"{len(shown)} runs in {took:.1f} s; the parts were ready after {ready - began:.1f} s."
+        )
+        if parts.settings.uses_simulator:
+            out.print(
+                "The model was the simulator, a stand-in: set OPENAI_API_KEY or OPENAI_BASE_URL "
+                "for a real one."
+            )
+        out.print("The runs are kept: `durable-agents up` brings their pages back.")
+    if any(scene.failed for scene in shown):
+        raise typer.Exit(EXIT_RUN_FAILED)
+
+
+async def _start(client: Client, settings: Settings, scene: Scene) -> Shown:
+    handle = await start(client, scene.flow, scene.request)
+    url = run_url(settings, client.namespace, handle.id, handle.first_execution_run_id or "")
+    handle = client.get_workflow_handle(handle.id, result_type=scene.result_type)
+    return Shown(scene, handle, url)
+
+
+async def _play(
+    client: Client, shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[str]]
+) -> None:
+    """Wait for all runs and show where they are."""
+    waits = [asyncio.ensure_future(_finish(one)) for one in shown]
+    killing = asyncio.ensure_future(_meddle(shown, kill_worker))
+    with Live(_progress(shown), console=err, transient=True, auto_refresh=False) as live:
+        while not all(wait.done() for wait in waits):
+            await asyncio.gather(*(_look(one) for one in shown if not one.answer))
+            live.update(_progress(shown), refresh=True)
+            await asyncio.sleep(SHOW_EVERY_S)
+    await asyncio.gather(*waits, killing)
+
+
+async def _finish(one: Shown) -> None:
+    began = time.perf_counter()
+    try:
+        one.answer = one.scene.answer(await one.handle.result())
+    except WorkflowFailureError as error:
+        one.answer, one.failed = failure_of(error)[1], True
+    one.seconds = time.perf_counter() - began
+    one.line = "done"
+
+
+async def _look(one: Shown) -> None:
+    line = await describe(one.handle)
+    if line and not one.answer:
+        one.line = line
+
+
+async def _meddle(shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[str]]) -> None:
+    """Kill the worker as soon as the run that shows it is inside a tool or a model call."""
+    victims = [one for one in shown if one.scene.kill_worker]
+    while victims and not any(one.line.startswith("think") or one.answer for one in victims):
+        await asyncio.sleep(0.02)
+        await asyncio.gather(*(_look(one) for one in victims))
+    if victims:
+        err.print(await kill_worker())
+
+
+async def _kill_worker(health_url: str) -> str:
+    """Kill the worker process as a crash would; its supervisor starts another."""
+    async with httpx2.AsyncClient(timeout=5, trust_env=False) as http:
+        state = (await http.get(f"{health_url}/healthz")).json()
+    pid = int(state["processes"][0]["pid"])
+    os.kill(pid, signal.SIGKILL)
+    return f"[yellow]kill -9 {pid}: the worker process is gone; another takes over.[/yellow]"
+
+
+def _progress(shown: Sequence[Shown]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for one in shown:
+        mark = "[red]✗[/red]" if one.failed else "[green]✓[/green]" if one.answer else "…"
+        table.add_row(mark, one.scene.title, f"[dim]{one.line}[/dim]")
+    return table
+
+
+def _show_results(shown: Sequence[Shown]) -> None:
+    table = Table("flow", "result", "s", box=None, pad_edge=False, show_lines=True)
+    for one in shown:
+        answer = one.answer if len(one.answer) <= ANSWER_CHARS else one.answer[:ANSWER_CHARS] + "…"
+        colour = "red" if one.failed else "green"
+        title = f"[{colour}]{one.scene.title}[/{colour}]\n{one.scene.flow.workflow}"
+        table.add_row(
+            title,
+            f"{answer.replace('[', chr(92) + '[')}\n[dim]{one.url}[/dim]\n",
+            f"{one.seconds:.1f}",
+        )
+    out.print(table)

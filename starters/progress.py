@@ -1,0 +1,66 @@
+"""Shows where a run is while somebody waits for it."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
+from temporalio.service import RPCError
+
+from durable_agents.models.status import RunStatus
+from starters.terminal import err
+
+LOOK_EVERY_S = 0.4
+ASK_SERVER_EVERY = 5  # looks; what an activity that keeps failing says changes seldom
+QUERY_TIMEOUT_S = 3
+
+
+async def show_progress(handle: WorkflowHandle[Any, Any], *, quiet: bool) -> None:
+    """Show the current step of a run until this is cancelled.
+
+    Args:
+        handle: The run.
+        quiet: Show nothing.
+    """
+    if quiet:
+        return
+    shown = ""
+    with err.status("starting", spinner="dots") as status:
+        for look in range(1_000_000_000):
+            line = await describe(handle, deep=look % ASK_SERVER_EVERY == ASK_SERVER_EVERY - 1)
+            if line and line != shown:
+                shown = line
+                status.update(line.replace("[", r"\["))
+                if not err.is_terminal:
+                    err.print(line.replace("[", r"\["))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def describe(handle: WorkflowHandle[Any, Any], *, deep: bool = False) -> str:
+    """Where a run is, in one line; empty when nobody can tell just now.
+
+    Args:
+        handle: The run.
+        deep: Ask the server as well what keeps failing.
+    """
+    trouble = await _trouble(handle) if deep else ""
+    with contextlib.suppress(RPCError, WorkflowQueryFailedError, TimeoutError):
+        async with asyncio.timeout(QUERY_TIMEOUT_S):
+            status = await handle.query("status", result_type=RunStatus)
+        line = status.step or status.state
+        if status.waiting_for:
+            line += f", waiting for {status.waiting_for}"
+        return f"{line}  {trouble}".rstrip()
+    return trouble
+
+
+async def _trouble(handle: WorkflowHandle[Any, Any]) -> str:
+    """What a step that is being tried again last failed of."""
+    with contextlib.suppress(RPCError):
+        seen = await handle.describe()
+        for pending in seen.raw_description.pending_activities:
+            if pending.attempt > 1:
+                reason = pending.last_failure.message.split("\n", 1)[0]
+                most = f" of {pending.maximum_attempts}" if pending.maximum_attempts else ""
+                return f"({pending.activity_id}: attempt {pending.attempt}{most}: {reason})"
+    return ""

@@ -1,0 +1,130 @@
+"""Start the parts that are not configured, and a worker, until Ctrl-C."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import httpx2
+import typer
+
+from durable_agents.db import migrate
+from durable_agents.db.engine import Database
+from durable_agents.db.seed import seed
+from durable_agents.models.errors import ConfigurationError
+from durable_agents.runtime.embedded.ports import choose_port
+from durable_agents.runtime.embedded.services import EmbeddedServices
+from durable_agents.runtime.settings import Settings
+from starters.terminal import EXIT_RUN_FAILED, fail, out, run
+
+WORKER_READY_S = 60
+SAMPLES = Path("examples")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What runs: the settings completed, the services, where the workers tell their health."""
+
+    settings: Settings
+    services: EmbeddedServices
+    health_url: str
+
+
+@asynccontextmanager
+async def parts_running(settings: Settings, *, processes: int = 1) -> AsyncGenerator[Parts]:
+    """Run the parts that are not configured, the migrations, the sample data, and workers.
+
+    Raises:
+        ConfigurationError: A part cannot be started; says which and what to do.
+    """
+    async with EmbeddedServices(settings) as services:
+        ready = services.settings
+        url = ready.database_url.get_secret_value()
+        await migrate.upgrade(url)
+        database = Database(url)
+        try:
+            await seed(database, SAMPLES)
+        finally:
+            await database.close()
+        port = choose_port(
+            settings.health_port, variable="HEALTH_PORT", purpose="the workers' health"
+        )
+        health_url = f"http://{settings.health_host}:{port}"
+        await services.add_child(
+            [sys.executable, "-m", "workers", "--processes", str(processes)],
+            "worker",
+            env={"HEALTH_PORT": str(port), "PYTHONUNBUFFERED": "1"},
+        )
+        await _workers_ready(services, health_url)
+        yield Parts(ready, services, health_url)
+
+
+async def _workers_ready(services: EmbeddedServices, health_url: str) -> None:
+    """Wait until all worker processes poll.
+
+    Raises:
+        ConfigurationError: They end, or take too long.
+    """
+    failure = asyncio.ensure_future(services.wait_for_failure())
+    until = time.monotonic() + WORKER_READY_S
+    try:
+        async with httpx2.AsyncClient(timeout=2, trust_env=False) as http:
+            while time.monotonic() < until:
+                if failure.done():
+                    raise ConfigurationError(failure.result().message)
+                try:
+                    if (await http.get(f"{health_url}/healthz")).status_code == 200:
+                        return
+                except httpx2.TransportError:
+                    pass
+                await asyncio.sleep(0.05)
+    finally:
+        failure.cancel()
+    raise ConfigurationError(
+        f"The worker is not ready after {WORKER_READY_S} s. Look into var/log/worker.log."
+    )
+
+
+def up(
+    processes: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
+) -> None:
+    """Start the parts that are not configured, and a worker, until Ctrl-C."""
+
+    async def work(settings: Settings) -> None:
+        began = time.perf_counter()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with parts_running(settings, processes=processes) as parts:
+            _tell(parts, time.perf_counter() - began)
+            told = asyncio.ensure_future(stop.wait())
+            failure = asyncio.ensure_future(parts.services.wait_for_failure())
+            await asyncio.wait({told, failure}, return_when=asyncio.FIRST_COMPLETED)
+            told.cancel()
+            if failure.done():
+                fail(failure.result().message, EXIT_RUN_FAILED)
+            failure.cancel()
+            out.print("Stopping: what runs is finished, state stays in var/.")
+
+    run(work, own_parts=True)
+
+
+def _tell(parts: Parts, seconds: float) -> None:
+    """Say what runs, and what to try."""
+    settings = parts.settings
+    model = settings.openai_model or settings.openai_base_url or "OpenAI"
+    if settings.uses_simulator:
+        model = "simulator (a stand-in; set OPENAI_API_KEY or OPENAI_BASE_URL for a real model)"
+    out.print(f"[bold green]Ready[/bold green] in {seconds:.1f} s (pid {os.getpid()})")
+    out.print(f"  Web UI    {settings.temporal_ui_url or '(not known: set TEMPORAL_UI_URL)'}")
+    out.print(f"  Temporal  {settings.temporal_address}")
+    out.print(f"  Model     {model}")
+    out.print(f"  Health    {parts.health_url}/healthz")
+    out.print('Try: durable-agents react "What is 12.5 % of 2480, and the weather in Oslo?"')
+    out.print("Ctrl-C stops everything.")

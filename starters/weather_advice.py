@@ -1,0 +1,40 @@
+"""Ask what to wear in a city, given the weather there."""
+
+from typing import Annotated
+
+import typer
+
+from durable_agents.models.weather_advice import WeatherAdviceInput, WeatherAdviceResult
+from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
+from starters.options import AsJson, Deadline, Id, NoWait, User
+from starters.running import Flow, StartOptions, start_and_report
+from starters.terminal import err, main_of, out, run
+
+WORKFLOW = "WeatherAdviceWorkflow"
+
+
+def weather_advice(
+    city: Annotated[str, typer.Argument(help="The city to dress for.")],
+    deadline: Deadline = 600,
+    user: User = "",
+    workflow_id: Id = "",
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask what to wear in a city, given the weather there."""
+
+    async def work(settings: Settings) -> None:
+        request = WeatherAdviceInput(city=city, user_id=user, deadline_s=deadline)
+        flow = Flow(WORKFLOW, "weather-advice", f"what to wear in {city}", user)
+        options = StartOptions(workflow_id, not no_wait, as_json)
+        result = await start_and_report(settings, flow, request, WeatherAdviceResult, options)
+        if result is not None and not as_json:
+            out.print(result.advice, markup=False)
+            stand_in = " (simulated)" if result.model == SIMULATOR_MODEL else ""
+            err.print(f"[dim]{result.weather.sentence()}{stand_in}[/dim]")
+
+    run(work)
+
+
+if __name__ == "__main__":
+    main_of(weather_advice)

@@ -1,0 +1,99 @@
+"""`python -m workers`: run worker processes as a service.
+
+SIGTERM and SIGINT drain: what runs is finished within the grace period, nothing new is begun.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from durable_agents.models.errors import ConfigurationError, DurableAgentsError
+from durable_agents.runtime.settings import Settings
+from workers.health import application
+from workers.roles import EXIT_CONFIGURATION, ROLES
+from workers.supervisor import Supervisor
+
+
+async def serve(settings: Settings, roles: Sequence[str], processes: int) -> int:
+    """Run worker processes and the page of their health until told to stop.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigurationError: The port of the health page is taken.
+    """
+    supervisor = Supervisor(roles, processes=processes, grace_s=settings.worker_shutdown_grace_s)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+    server = _HealthServer(
+        uvicorn.Config(
+            application(supervisor),
+            host=settings.health_host,
+            port=settings.health_port,
+            log_level="error",
+            access_log=False,
+        )
+    )
+    page = asyncio.ensure_future(server.serve())
+    await server.bound(settings.health_port)
+    try:
+        return await supervisor.run()
+    finally:
+        server.should_exit = True
+        await page
+
+
+class _HealthServer(uvicorn.Server):
+    """A server that leaves signals to the supervisor and tells when its port is taken."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._failed = False
+
+    @contextlib.contextmanager
+    def capture_signals(self):
+        """Signals drain the workers; the page goes last."""
+        yield
+
+    async def bound(self, port: int) -> None:
+        """Wait until the server listens."""
+        while not self.started:
+            if self._failed or self.should_exit:
+                raise ConfigurationError(
+                    f"Port {port} is taken by another program. Set HEALTH_PORT to a free one."
+                )
+            await asyncio.sleep(0.01)
+
+    async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Serve; a port that is taken is told by `bound`."""
+        try:
+            await super().serve()
+        except SystemExit:
+            self._failed = True
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the arguments and run; the exit code is 2 when workers cannot start as configured."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    parser.add_argument("--role", action="append", choices=ROLES, help="all when left out")
+    parser.add_argument("--processes", type=int, default=1)
+    given = parser.parse_args(argv)
+    if given.processes < 1:
+        parser.error("--processes takes a number from 1")
+    try:
+        settings = Settings.load()
+        sys.exit(asyncio.run(serve(settings, given.role or ROLES, given.processes)))
+    except DurableAgentsError as error:
+        sys.stderr.write(f"{error.message}\n")
+        sys.exit(EXIT_CONFIGURATION)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Health and metrics of the supervisor: `/healthz`, and `/metrics` merged from its processes."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+
+import httpx2
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from workers.supervisor import Child, Supervisor
+
+SCRAPE_TIMEOUT_S = 3
+
+
+def application(supervisor: Supervisor) -> Starlette:
+    """The pages of a supervisor."""
+
+    async def healthz(_: Request) -> Response:
+        processes = [
+            {
+                "process": child.number,
+                "pid": child.process.pid if child.process else None,
+                "ready": child.ready,
+            }
+            for child in supervisor.children
+        ]
+        state = {"ready": supervisor.ready, "processes": processes}
+        return JSONResponse(state, status_code=200 if supervisor.ready else 503)
+
+    async def metrics(_: Request) -> Response:
+        texts = await _scrape(supervisor.children)
+        return Response(merge(texts), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
+
+
+async def _scrape(children: Sequence[Child]) -> list[tuple[str, str]]:
+    """The metrics of the processes that answer, with the number of each."""
+    async with httpx2.AsyncClient(timeout=SCRAPE_TIMEOUT_S, trust_env=False) as http:
+        answers = await asyncio.gather(
+            *(http.get(f"http://127.0.0.1:{child.metrics_port}/metrics") for child in children),
+            return_exceptions=True,
+        )
+    return [
+        (str(child.number), answer.text)
+        for child, answer in zip(children, answers, strict=True)
+        if isinstance(answer, httpx2.Response)
+    ]
+
+
+def merge(texts: Iterable[tuple[str, str]]) -> bytes:
+    """Merge metrics in Prometheus' text form; the label `process` tells them apart."""
+    families: dict[str, Metric] = {}
+    for number, text in texts:
+        for family in text_string_to_metric_families(text):
+            merged = families.setdefault(
+                family.name, Metric(family.name, family.documentation, family.type)
+            )
+            for sample in family.samples:
+                labels = {**sample.labels, "process": number}
+                merged.add_sample(sample.name, labels, sample.value)
+    registry = CollectorRegistry()
+    registry.register(_Merged(families.values()))
+    return generate_latest(registry)
+
+
+class _Merged(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterator[Metric]:
+        """Hand the families on."""
+        return iter(self._families)

@@ -1,0 +1,149 @@
+"""One worker process: the workers of its roles on one event loop, until it is told to stop.
+
+It is started by the supervisor (`python -m workers`), says `ready` on standard output once it
+polls, drains on SIGTERM, and ends at once when the supervisor is gone, which it notices by the
+end of its standard input.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from durable_agents.db import migrate
+from durable_agents.models.errors import DurableAgentsError
+from durable_agents.runtime import logs
+from durable_agents.runtime.connection import connect
+from durable_agents.runtime.settings import Settings
+from workers.reconciler import reconcile_for_ever
+from workers.registry import spec_of
+from workers.resources import Resources
+from workers.roles import EXIT_CONFIGURATION, READY, ROLES, Role
+
+
+def build_workers(
+    client: Client, settings: Settings, resources: Resources, roles: Sequence[Role]
+) -> list[Worker]:
+    """One worker for each role."""
+    return [_build(client, settings, resources, role) for role in roles]
+
+
+def _build(client: Client, settings: Settings, resources: Resources, role: Role) -> Worker:
+    spec = spec_of(role, resources)
+    runner: WorkflowRunner = (
+        SandboxedWorkflowRunner()
+        if settings.worker_sandbox == "on"
+        else UnsandboxedWorkflowRunner()
+    )
+    limited = role == "llm" and settings.llm_calls_per_second > 0
+    return Worker(
+        client,
+        task_queue=spec.queue,
+        workflows=spec.workflows,
+        activities=spec.activities,
+        workflow_runner=runner,
+        max_cached_workflows=settings.worker_cached_workflows if spec.workflows else 0,
+        max_concurrent_workflow_tasks=settings.worker_workflow_slots,
+        max_concurrent_activities=settings.worker_activity_slots,
+        max_task_queue_activities_per_second=settings.llm_calls_per_second if limited else None,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.worker_sticky_timeout_s),
+        graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_grace_s),
+    )
+
+
+async def run(settings: Settings, roles: Sequence[Role], *, metrics_port: int = 0) -> None:
+    """Run the workers of some roles until SIGTERM or SIGINT; then drain.
+
+    Args:
+        settings: The settings of this process.
+        roles: What it runs.
+        metrics_port: Where the SDK shows its metrics on loopback; 0 shows none.
+
+    Raises:
+        ConfigurationError: A part that is needed is missing or does not answer.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    resources = Resources.open(settings)
+    try:
+        await migrate.check(resources.database)
+        client = await connect(settings, runtime=_runtime(metrics_port))
+        workers = build_workers(client, settings, resources, roles)
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(worker.run()) for worker in workers]
+            background = _background(group, client, resources, roles)
+            print(READY, flush=True)  # noqa: T201 - what the supervisor waits for
+            await _first(stop, running)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
+    finally:
+        await resources.close()
+
+
+def _background(
+    group: asyncio.TaskGroup, client: Client, resources: Resources, roles: Sequence[Role]
+) -> list[asyncio.Task[None]]:
+    """What a process does beside its workers."""
+    if "workflows" not in roles:
+        return []
+    return [group.create_task(reconcile_for_ever(client, resources.database))]
+
+
+async def _first(stop: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> None:
+    """Wait until the process is told to stop, or a worker ends of itself."""
+    told = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({told, *running}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+
+
+def _runtime(metrics_port: int) -> Runtime | None:
+    if not metrics_port:
+        return None
+    metrics = PrometheusConfig(bind_address=f"127.0.0.1:{metrics_port}", durations_as_seconds=True)
+    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+
+
+def _end_with_supervisor(loop: asyncio.AbstractEventLoop) -> None:
+    """End at once when standard input ends: the supervisor is gone."""
+
+    def gone() -> None:
+        if not os.read(sys.stdin.fileno(), 1024):
+            os._exit(1)
+
+    loop.add_reader(sys.stdin.fileno(), gone)
+
+
+async def _main(settings: Settings, roles: Sequence[Role], metrics_port: int) -> None:
+    _end_with_supervisor(asyncio.get_running_loop())
+    await run(settings, roles, metrics_port=metrics_port)
+
+
+def main() -> None:
+    """Run one worker process; the exit code is 2 when it cannot start as configured."""
+    parser = argparse.ArgumentParser(prog="python -m workers.process")
+    parser.add_argument("--roles", default=",".join(ROLES))
+    parser.add_argument("--metrics-port", type=int, default=0)
+    given = parser.parse_args()
+    roles: list[Role] = [role for role in ROLES if role in str(given.roles).split(",")]
+    try:
+        settings = Settings.load()
+        logs.configure(level=settings.log_level, form=settings.log_format)
+        asyncio.run(_main(settings, roles, int(given.metrics_port)))
+    except DurableAgentsError as error:
+        print(error.message, file=sys.stderr)  # noqa: T201 - a sentence for the person
+        sys.exit(EXIT_CONFIGURATION)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""What the activities of one process share: connections and clients."""
+
+from dataclasses import dataclass
+
+import httpx2
+
+from durable_agents.agent.asking import Asker
+from durable_agents.agent.prices import Prices
+from durable_agents.agent.tool import ToolContext
+from durable_agents.clients.model import ModelClient
+from durable_agents.db.engine import Database
+from durable_agents.models.errors import ConfigurationError
+from durable_agents.runtime.settings import Settings
+
+HTTP_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Connections and clients of one process; opened once, closed at the end."""
+
+    settings: Settings
+    database: Database
+    http: httpx2.AsyncClient
+    model: ModelClient
+    asker: Asker
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Resources":
+        """Make what activities need; nothing is connected before it is used.
+
+        Raises:
+            ConfigurationError: No database or no model is named.
+        """
+        url = settings.database_url.get_secret_value()
+        if not url:
+            raise ConfigurationError(
+                "No database is named. Start the parts with `durable-agents up` in this folder, "
+                "or set DATABASE_URL."
+            )
+        key = settings.openai_api_key.get_secret_value()
+        if not key and not settings.openai_base_url:
+            raise ConfigurationError(
+                "No model is named. Set OPENAI_API_KEY or OPENAI_BASE_URL, or start the simulator "
+                "with `durable-agents up`."
+            )
+        database = Database(url, pool_size=settings.database_pool_size)
+        model = ModelClient(
+            base_url=settings.openai_base_url, api_key=key, model=settings.openai_model
+        )
+        http = httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, trust_env=False)
+        asker = Asker(model, database, Prices(settings.model_prices))
+        return cls(settings, database, http, model, asker)
+
+    def tool_context(self, key: str, user_id: str, run_id: str) -> ToolContext:
+        """What a tool may use for one call."""
+        return ToolContext(
+            database=self.database,
+            http=self.http,
+            key=key,
+            user_id=user_id,
+            run_id=run_id,
+            geocoding_url=self.settings.geocoding_url,
+            forecast_url=self.settings.forecast_url,
+            fetch_allow=frozenset(self.settings.fetch_allow),
+        )
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        await self.model.close()
+        await self.http.aclose()
+        await self.database.close()

@@ -1,0 +1,148 @@
+"""The parent of the worker processes: starts them, restarts one that died, drains them all."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from workers.roles import EXIT_CONFIGURATION, READY
+
+RESTARTS_ALLOWED = 5  # within RESTARTS_WITHIN_S; more is a fault that a restart does not mend
+RESTARTS_WITHIN_S = 60
+RESTART_AFTER_S = 0.5
+DRAIN_MARGIN_S = 5
+
+
+@dataclass
+class Child:
+    """One worker process, and how often it was restarted lately."""
+
+    number: int
+    metrics_port: int
+    process: Process | None = None
+    ready: bool = False
+    restarts: deque[float] = field(default_factory=deque[float])
+
+
+class Supervisor:
+    """Keeps worker processes running.
+
+    Args:
+        roles: What each process runs.
+        processes: How many there are.
+        grace_s: How long a process may take to drain, in seconds.
+    """
+
+    def __init__(self, roles: Sequence[str], *, processes: int, grace_s: float) -> None:
+        self._roles = roles
+        self._grace_s = grace_s
+        self._stopping = asyncio.Event()
+        self.children = [Child(number, _free_port()) for number in range(processes)]
+        self.exit_code = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether every process polls."""
+        return all(child.ready for child in self.children)
+
+    def stop(self) -> None:
+        """Begin to drain."""
+        self._stopping.set()
+
+    async def run(self) -> int:
+        """Run until told to stop, or until a process cannot be kept running.
+
+        Returns:
+            The exit code: 0 after a drain, that of the process otherwise.
+        """
+        keepers = [asyncio.ensure_future(self._keep(child)) for child in self.children]
+        told = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({told, *keepers}, return_when=asyncio.FIRST_COMPLETED)
+        self._stopping.set()
+        await asyncio.gather(*(self._drain(child) for child in self.children))
+        await asyncio.gather(*keepers)
+        told.cancel()
+        return self.exit_code
+
+    async def _keep(self, child: Child) -> None:
+        """Start a process, and again when it dies, until that is no use."""
+        while not self._stopping.is_set():
+            was_ready, code = await self._live(child)
+            if self._stopping.is_set():
+                return
+            if not was_ready and code == EXIT_CONFIGURATION:
+                self.exit_code = code
+                return
+            if not self._may_restart(child):
+                _say(f"Worker process {child.number} died {RESTARTS_ALLOWED} times; giving up.")
+                self.exit_code = code if code > 0 else 1
+                return
+            _say(f"Worker process {child.number} ended with {code}; it is started again.")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), RESTART_AFTER_S)
+
+    async def _live(self, child: Child) -> tuple[bool, int]:
+        """Run a process once; tells whether it ever was ready, and its exit code."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "workers.process",
+            "--roles",
+            ",".join(self._roles),
+            "--metrics-port",
+            str(child.metrics_port),
+            stdin=PIPE,  # its end tells the process that the supervisor is gone
+            stdout=PIPE,
+            start_new_session=True,  # Ctrl-C goes to the supervisor, which drains
+        )
+        child.process, was_ready = process, False
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        async for line in process.stdout:
+            if line.decode().strip() == READY:
+                child.ready = was_ready = True
+                _say(f"Worker process {child.number} is ready (pid {process.pid}).")
+            else:
+                sys.stdout.buffer.write(line)
+                sys.stdout.flush()
+        code = await process.wait()
+        child.ready = False
+        return was_ready, code
+
+    def _may_restart(self, child: Child) -> bool:
+        now = time.monotonic()
+        child.restarts.append(now)
+        while now - child.restarts[0] > RESTARTS_WITHIN_S:
+            child.restarts.popleft()
+        return len(child.restarts) < RESTARTS_ALLOWED
+
+    async def _drain(self, child: Child) -> None:
+        """Ask a process to drain; end it when it takes too long."""
+        process = child.process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), self._grace_s + DRAIN_MARGIN_S)
+        except TimeoutError:
+            _say(f"Worker process {child.number} did not drain in time and is ended.")
+            process.kill()
+            await process.wait()
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,1 @@
+"""Workflows: one pattern or flow a file; deterministic, without input or output."""

@@ -1,0 +1,208 @@
+"""The rounds of an agent: think, act, observe, as parts that workflows put together.
+
+Each model call and each tool call is a step of its own; the tool calls of one thought run side
+by side. What is said and observed lies in the database: history holds references, so a round
+costs the same bytes whether it is the third or the three-hundredth.
+"""
+
+import asyncio
+from collections import Counter
+from typing import Literal
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.conversation import ConversationActivities
+    from activities.thinking import ThinkingActivities
+    from durable_agents.agent.budget import Allowance, Budget
+    from durable_agents.agent.tools import TOOLS
+    from durable_agents.models import queues
+    from durable_agents.models.conversation import (
+        FailedCall,
+        ObserveInput,
+        OpenThreadInput,
+        ThinkInput,
+        Thought,
+        ThreadHead,
+        ToolCall,
+        ToolCallInput,
+        ToolOutcome,
+    )
+    from durable_agents.models.errors import BudgetExceededError
+    from durable_agents.models.react import LoopState, ToolUse
+    from durable_agents.models.status import Usage
+    from workflows import policies
+    from workflows.flow import Flow, is_type, reason_of
+
+NO_APPROVAL = "Error: {tool} needs the approval of a person, and none can be asked here."
+TOOL_CALLS_SHOWN = 100
+
+
+class AgentLoop:
+    """One agent at work in a thread.
+
+    Args:
+        flow: The workflow whose steps these are.
+        agent: The agent's name in the catalogue.
+        user_id: For whom it works.
+        budget: What it may spend; other loops of the run may share it.
+        state: Where an earlier run of the chain left off.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        *,
+        agent: str,
+        user_id: str,
+        budget: Budget,
+        state: LoopState | None = None,
+    ) -> None:
+        self._flow = flow
+        self._agent = agent
+        self._user_id = user_id
+        self._budget = budget
+        before = state or LoopState(thread=0, head=0, task=0, round=0)
+        self._thread = ThreadHead(thread=before.thread, head=before.head)
+        self._task = before.task
+        self._tool_calls = list(before.tool_calls)
+        self._tool_calls_made = before.tool_calls_made
+        self._occurrences = Counter(before.occurrences)
+        self.round = before.round
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the task is part of a thread yet."""
+        return self._task != 0
+
+    def state(self) -> LoopState:
+        """Where the loop is."""
+        return LoopState(
+            thread=self._thread.thread,
+            head=self._thread.head,
+            task=self._task,
+            round=self.round,
+            tool_calls=tuple(self._tool_calls),
+            tool_calls_made=self._tool_calls_made,
+            occurrences=dict(self._occurrences),
+        )
+
+    async def open(self, task: str, thread: int = 0) -> None:
+        """Make the task part of a thread: a new one, or the one that is named."""
+        with self._flow.step("open thread"):
+            self._thread = await workflow.execute_activity_method(
+                ConversationActivities.create_thread,
+                OpenThreadInput(text=task, agent=self._agent, user_id=self._user_id, thread=thread),
+                activity_id="open-thread",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                retry_policy=policies.DATABASE,
+                summary="open a thread with the task",
+            )
+        self._task = self._thread.head
+
+    async def think(self) -> Thought:
+        """Ask the model what to do next, within what is left of the budget.
+
+        Raises:
+            BudgetExceededError: Nothing is left, or too little for another call.
+        """
+        allowance = self._budget.reserve()
+        self.round += 1
+        used = Usage()
+        try:
+            thought = await self._ask(allowance)
+            used = thought.usage
+        except ActivityError as error:
+            if is_type(error, BudgetExceededError):
+                raise BudgetExceededError(reason_of(error)) from error
+            raise
+        finally:
+            self._budget.settle(allowance, used)
+            self._flow.add_usage(used)
+        return thought
+
+    async def _ask(self, allowance: Allowance) -> Thought:
+        with self._flow.step(f"think {self.round}"):
+            return await workflow.execute_activity_method(
+                ThinkingActivities.think,
+                ThinkInput(
+                    agent=self._agent,
+                    head=self._thread.head,
+                    task=self._task,
+                    max_tokens=allowance.max_tokens,
+                    max_cost_usd=allowance.max_cost_usd,
+                    user_id=self._user_id,
+                ),
+                activity_id=f"think-{self.round}",
+                task_queue=queues.LLM,
+                start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
+                schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+                retry_policy=policies.MODEL_CALL,
+                summary=f"think, round {self.round}",
+            )
+
+    async def act(self, thought: Thought) -> tuple[FailedCall, ...]:
+        """Run the calls of a thought side by side; say which left no observation, and why."""
+        runs = [self._call(thought.message, i, call) for i, call in enumerate(thought.calls)]
+        failed = await asyncio.gather(*runs)
+        return tuple(call for call in failed if call is not None)
+
+    async def _call(self, message: int, index: int, call: ToolCall) -> FailedCall | None:
+        if call.refused:
+            self._note(call, "refused")
+            return None
+        if call.approval:
+            self._note(call, "refused")
+            return FailedCall(index=index, reason=NO_APPROVAL.format(tool=call.tool))
+        try:
+            outcome = await self._run_tool(message, index, call)
+        except ActivityError as error:
+            if isinstance(error.cause, ApplicationError):
+                self._note(call, "failed")
+                return FailedCall(index=index, reason=f"Error: {reason_of(error)}")
+            raise
+        self._note(call, "failed" if outcome.failed else "done")
+        return None
+
+    async def _run_tool(self, message: int, index: int, call: ToolCall) -> ToolOutcome:
+        tool = TOOLS.get(call.tool)
+        key = self._key(call)
+        with self._flow.step(f"{call.tool} {self.round}.{index + 1}", call.about):
+            return await workflow.execute_activity(
+                call.tool,
+                ToolCallInput(message=message, index=index, key=key, user_id=self._user_id),
+                result_type=ToolOutcome,
+                activity_id=f"{call.tool}-{self.round}.{index + 1}",
+                task_queue=queues.TOOLS,
+                start_to_close_timeout=tool.timeout if tool else policies.SERVICE_CALL_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+                retry_policy=policies.tool_call(tool.attempts) if tool else policies.SERVICE_CALL,
+                summary=f"{call.tool} {call.about}".rstrip(),
+            )
+
+    def _note(self, call: ToolCall, outcome: Literal["done", "failed", "refused"]) -> None:
+        """Keep the latest calls for the result."""
+        self._tool_calls_made += 1
+        self._tool_calls.append(ToolUse(tool=call.tool, about=call.about, outcome=outcome))
+        del self._tool_calls[:-TOOL_CALLS_SHOWN]
+
+    def _key(self, call: ToolCall) -> str:
+        """The idempotency key of a call: chain, tool, arguments, and the how-manyeth of these."""
+        same = f"{call.tool}/{call.digest}"
+        self._occurrences[same] += 1
+        chain = workflow.info().first_execution_run_id
+        return f"{chain}/{same}/{self._occurrences[same]}"
+
+    async def observe(self, thought: Thought, failed: tuple[FailedCall, ...]) -> None:
+        """Make what came of the calls part of the thread."""
+        with self._flow.step(f"observe {self.round}"):
+            self._thread = await workflow.execute_activity_method(
+                ConversationActivities.observe,
+                ObserveInput(message=thought.message, calls=len(thought.calls), failed=failed),
+                activity_id=f"observe-{self.round}",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                retry_policy=policies.DATABASE,
+                summary=f"observe, round {self.round}",
+            )

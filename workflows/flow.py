@@ -1,0 +1,117 @@
+"""What every workflow has: the query `status`, current details for the Web UI, a deadline."""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from durable_agents.models.errors import DeadlineExceededError, DurableAgentsError
+    from durable_agents.models.status import Phase, RunStatus, State, Usage
+
+STEPS_SHOWN = 50
+
+Result = TypeVar("Result")
+
+
+class Flow:
+    """Base of the workflows: keeps where a run is and ends it at its deadline."""
+
+    def __init__(self) -> None:
+        self._state: State = "running"
+        self._phase: Phase = "running"
+        self._current: list[str] = []
+        self._steps: deque[str] = deque(maxlen=STEPS_SHOWN)
+        self._steps_done = 0
+        self._error = ""
+        self._waiting_for = ""
+        self._usage = Usage()
+
+    @workflow.query(name="status", description="Where the run is: state, step, error, usage.")
+    def status(self) -> RunStatus:
+        """Tell where the run is."""
+        return RunStatus(
+            state=self._state,
+            phase=self._phase,
+            step=", ".join(self._current),
+            steps=tuple(self._steps),
+            steps_done=self._steps_done,
+            waiting_for=self._waiting_for,
+            error=self._error,
+            usage=self._usage,
+        )
+
+    async def _to_deadline(self, seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run the work, and end it when the deadline passes.
+
+        The deadline is a timer of the workflow: an execution timeout would run no code.
+
+        Raises:
+            DeadlineExceededError: The work did not end in time.
+        """
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                result = await work
+        except workflow.ContinueAsNewError:
+            raise
+        except BaseException as error:
+            raise self._ended_by(error, seconds if deadline.expired() else None) from error
+        self._state = "completed"
+        return result
+
+    def _ended_by(self, error: BaseException, deadline: float | None) -> BaseException:
+        """Note how the run ends, and name a deadline that has passed."""
+        stopped = is_cancelled_exception(error)
+        if deadline is not None and (stopped or isinstance(error, TimeoutError)):
+            error = DeadlineExceededError(
+                f"The run did not end within {deadline:g} s. Give it a longer deadline_s."
+            )
+            stopped = False
+        self._state = "cancelled" if stopped else "failed"
+        self._error = reason_of(error)
+        return error
+
+    def take_up(self, usage: Usage, steps_done: int) -> None:
+        """Go on counting where the run before in the chain left off."""
+        self._usage = usage
+        self._steps_done = steps_done
+
+    def add_usage(self, usage: Usage) -> None:
+        """Count what a model call used."""
+        self._usage = self._usage + usage
+
+    @contextmanager
+    def step(self, name: str, details: str = "") -> Generator[None]:
+        """Show a step while it runs, and count it when it is done."""
+        self._current.append(name)
+        workflow.set_current_details(f"**{name}** {details}".rstrip())
+        try:
+            yield
+        finally:
+            self._current.remove(name)
+        self._steps.append(name)
+        self._steps_done += 1
+
+
+def reason_of(error: BaseException) -> str:
+    """The message of the failure that lies at the bottom."""
+    error = _bottom(error)
+    message = error.message if isinstance(error, FailureError) else str(error)
+    return message or type(error).__name__
+
+
+def is_type(error: BaseException, kind: type[DurableAgentsError]) -> bool:
+    """Whether the failure at the bottom is an error of this class."""
+    bottom = _bottom(error)
+    return isinstance(bottom, ApplicationError) and bottom.type == kind.__name__
+
+
+def _bottom(error: BaseException) -> BaseException:
+    while isinstance(error, FailureError) and error.cause is not None:
+        error = error.cause
+    return error

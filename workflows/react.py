@@ -1,0 +1,108 @@
+"""F9: an agent that reasons and acts: think, act, observe, until it answers."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.records import RecordActivities
+    from durable_agents.agent.budget import Budget
+    from durable_agents.models.conversation import LoggedError
+    from durable_agents.models.errors import BudgetExceededError
+    from durable_agents.models.react import ReActInput, ReActResult, StopReason
+    from durable_agents.models.status import Usage
+    from workflows import policies
+    from workflows.agent_loop import AgentLoop
+    from workflows.flow import Flow
+
+OUT_OF_ROUNDS = "Max iterations reached without completion"
+
+
+@workflow.defn
+class ReActWorkflow(Flow):
+    """Let an agent work on a task with its tools.
+
+    Takes the query `status`. Ends with the answer, or with a result that says that it ran out
+    of rounds or budget; fails when a step fails for good, or at its deadline. A run that grows
+    long continues as new, under the same workflow id.
+    """
+
+    @workflow.run
+    async def run(self, request: ReActInput) -> ReActResult:
+        """Think, act and observe until there is an answer."""
+        before = request.resume
+        deadline_at = before.deadline_at if before else workflow.time() + request.deadline_s
+        self.take_up(before.usage if before else Usage(), before.steps_done if before else 0)
+        loop = AgentLoop(
+            self,
+            agent=request.agent,
+            user_id=request.user_id,
+            budget=_budget(request, self._usage),
+            state=before,
+        )
+        left = max(deadline_at - workflow.time(), 1.0)
+        return await self._to_deadline(left, self._rounds(request, loop, deadline_at))
+
+    async def _rounds(
+        self, request: ReActInput, loop: AgentLoop, deadline_at: float
+    ) -> ReActResult:
+        if not loop.is_open:
+            await loop.open(request.task, request.thread)
+        while loop.round < request.max_rounds:
+            try:
+                thought = await loop.think()
+            except BudgetExceededError as error:
+                return await self._stop(loop, "budget", error.message)
+            if not thought.calls:
+                return self._result(loop, thought.answer, "answered", thought.model)
+            failed = await loop.act(thought)
+            await loop.observe(thought, failed)
+            if workflow.info().is_continue_as_new_suggested():
+                self._continue_as_new(request, loop, deadline_at)
+        return await self._stop(loop, "max_rounds", OUT_OF_ROUNDS)
+
+    def _continue_as_new(self, request: ReActInput, loop: AgentLoop, deadline_at: float) -> None:
+        """Go on in a new run with an empty history."""
+        state = loop.state().model_copy(
+            update={
+                "deadline_at": deadline_at,
+                "usage": self._usage,
+                "steps_done": self._steps_done,
+            }
+        )
+        workflow.continue_as_new(request.model_copy(update={"task": "-", "resume": state}))
+
+    async def _stop(self, loop: AgentLoop, stopped: StopReason, message: str) -> ReActResult:
+        """End without an answer, with a row in the table of errors."""
+        with self.step("log error"):
+            await workflow.execute_activity_method(
+                RecordActivities.log_error,
+                LoggedError(type=stopped, message=message),
+                activity_id="log-error",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                retry_policy=policies.DATABASE,
+                summary="log why the run ends without an answer",
+            )
+        return self._result(loop, message, stopped)
+
+    def _result(
+        self, loop: AgentLoop, answer: str, stopped: StopReason, model: str = ""
+    ) -> ReActResult:
+        state = loop.state()
+        return ReActResult(
+            answer=answer,
+            stopped=stopped,
+            rounds=state.round,
+            tool_calls=state.tool_calls,
+            tool_calls_made=state.tool_calls_made,
+            usage=self._usage,
+            thread=state.thread,
+            model=model,
+        )
+
+
+def _budget(request: ReActInput, spent: Usage) -> Budget:
+    return Budget(
+        max_tokens=request.max_tokens,
+        max_cost_usd=request.max_cost_usd,
+        max_calls=request.max_calls,
+        spent=spent,
+    )
