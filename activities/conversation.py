@@ -69,7 +69,9 @@ class ConversationActivities:
     @activity.defn(name="observe")
     async def observe(self, request: ObserveInput) -> ThreadHead:
         """Make the observations of a thought part of the thread, in the order of its calls."""
-        async with self._database.transaction() as connection:
+        one_statement = not request.failed
+        opened = self._database.statement() if one_statement else self._database.transaction()
+        async with opened as connection:
             return await attach_observations(
                 connection,
                 step_of(),

@@ -29,7 +29,7 @@ from durable_agents.db.threads import (
     find_said,
     read_conversation,
 )
-from durable_agents.db.usage import CallRecord, record_call
+from durable_agents.db.usage import CallRecord, append_counted, record_call
 from durable_agents.models.conversation import ThinkInput, Thought, ToolCall
 from durable_agents.models.errors import ToolArgumentsError
 from durable_agents.models.status import Usage
@@ -105,6 +105,9 @@ class ThinkingActivities:
             tool_calls=[call.stored for call in planned] or None,
             model=answer.model,
         )
+        if len(records) == 1 and not any(call.reason for call in planned):
+            async with self._database.statement() as connection:
+                return await append_counted(connection, step, said, parent=head, record=records[0])
         async with self._database.transaction() as connection:
             message = await append(connection, step, said, parent=head)
             for index, call in enumerate(planned):

@@ -137,7 +137,6 @@ class AgentLoop:
                 activity_id=f"think-{self.round}",
                 task_queue=queues.LLM,
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
-                schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.MODEL_CALL,
                 summary=f"think, round {self.round}",
@@ -198,7 +197,7 @@ class AgentLoop:
     async def observe(self, thought: Thought, failed: tuple[FailedCall, ...]) -> None:
         """Make what came of the calls part of the thread."""
         with self._flow.step(f"observe {self.round}"):
-            self._thread = await workflow.execute_activity_method(
+            self._thread = await workflow.execute_local_activity_method(
                 ConversationActivities.observe,
                 ObserveInput(message=thought.message, calls=len(thought.calls), failed=failed),
                 activity_id=f"observe-{self.round}",

@@ -156,7 +156,9 @@ class Asker:
         try:
             answer = await self._model.chat(request)
         except DurableAgentsError as error:
-            records.append(self._record(request, agent, site, started, outcome=type(error).__name__))
+            records.append(
+                self._record(request, agent, site, started, outcome=type(error).__name__)
+            )
             raise
         records.append(self._record(request, agent, site, started, outcome="ok", answer=answer))
         return answer

@@ -60,8 +60,16 @@ WEATHER_ADVISOR = AgentDefinition(
     limits=AgentLimits(output_tokens=300),
 )
 
+TASK_WORKER = AgentDefinition(
+    name="task_worker",
+    instructions=(
+        "You process tasks. Do what the task asks with nothing but what it says, and answer with "
+        f"the finished result, briefly and without any preamble. {_UNTRUSTED}"
+    ),
+)
+
 AGENTS: Mapping[str, AgentDefinition] = {
-    agent.name: agent for agent in (ASSISTANT, SUPPORT, WEATHER_ADVISOR)
+    agent.name: agent for agent in (ASSISTANT, SUPPORT, WEATHER_ADVISOR, TASK_WORKER)
 }
 
 

@@ -46,7 +46,7 @@ async def read_html(html: str) -> PageText:
         TimeoutError: It was not done in time, because the machine is busy.
     """
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", __file__),
+        *(sys.executable, "-I", __file__, str(CPU_SECONDS), str(MEMORY_BYTES)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -81,14 +81,14 @@ def extract_text(html: str) -> PageText:
     return PageText(title=name, text="\n".join(line for line in lines if line))
 
 
-def main() -> None:
+def main(cpu_seconds: int, memory_bytes: int) -> None:
     """Read HTML from standard input, write a `PageText` as JSON to standard output."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     html = sys.stdin.buffer.read().decode("utf-8", "replace")
     sys.stdout.write(json.dumps(asdict(extract_text(html))))
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

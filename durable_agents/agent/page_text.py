@@ -18,10 +18,10 @@ async def page_text(page: FetchedPage) -> PageText:
         InputError: It is not text, or HTML that cannot be read within bounds.
         ServiceUnavailableError: The machine is too busy to read it.
     """
-    where, kind = page.url[:200], page.content_type
+    where, kind = page.url.partition("?")[0][:200], page.content_type
     readable = kind.startswith("text/") or kind in TEXT_TYPES | HTML_TYPES
     if not readable and not kind.endswith(TEXT_SUFFIXES):
-        raise InputError(f"{where} is {kind[:60]}, which is not text and cannot be read.")
+        raise InputError(f"{where} is {kind}, which is not text and cannot be read.")
     text = page.text
     if "\x00" in text:
         raise InputError(f"{where} is not text and cannot be read.")

@@ -54,8 +54,13 @@ def parse_arguments(tool: Tool, json_text: str) -> BaseModel:
 
 
 def digest(arguments: BaseModel) -> str:
-    """12 hexadecimal digits that are the same for the same arguments, however they were written."""
-    canonical = json.dumps(arguments.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    """12 hexadecimal digits that are the same for arguments that mean the same.
+
+    How they were written does not matter, nor whether a default was, so that a tool may get a
+    new argument while calls of it are under way.
+    """
+    meant = arguments.model_dump(mode="json", exclude_defaults=True)
+    canonical = json.dumps(meant, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:DIGEST_DIGITS]
 
 

@@ -35,10 +35,17 @@ async def named_failures(url: httpx2.URL) -> AsyncGenerator[None]:
     except (TimeoutError, httpx2.TimeoutException) as error:
         raise ServiceUnavailableError(f"{shown(url)} did not answer in time.") from error
     except httpx2.RequestError as error:
-        reason = str(error) or type(error).__name__
+        # What the system says of the network. Other errors may quote the server, and what a
+        # server says reaches a model as text from outside only.
+        said = str(error) if isinstance(error, httpx2.NetworkError) else ""
+        reason = said or type(error).__name__
         raise ServiceUnavailableError(f"{shown(url)} cannot be read: {reason}") from error
 
 
 def shown(url: httpx2.URL) -> str:
-    """An address as errors may show it: without credentials and query, which can be secrets."""
-    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"[:200]
+    """An address as errors may show it.
+
+    Without credentials and query, which can be secrets; encoded, so that it reads as nothing else.
+    """
+    where = url.netloc + url.raw_path.partition(b"?")[0]
+    return f"{url.scheme}://{where.decode('ascii')}"[:200]

@@ -23,6 +23,7 @@ TIMEOUT = httpx2.Timeout(10, connect=5)
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEADERS = {"User-Agent": "durable-agents/0.1", "Accept": "text/*, application/json, */*;q=0.5"}
 
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
 _CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 # Encodings that pages have. Python knows others that take quadratic time, or are no encodings.
 _ENCODING = re.compile(
@@ -37,7 +38,7 @@ class FetchedPage:
     Attributes:
         url: Where it came from at last, after redirects.
         status: Its status.
-        content_type: The media type in lower case, without parameters; empty when not said.
+        content_type: The media type in lower case, without parameters; empty when not usable.
         charset: What the server says of the encoding; empty when it says nothing.
         body: The bytes, after decompression.
     """
@@ -116,7 +117,7 @@ def _next_url(url: httpx2.URL, location: str) -> httpx2.URL:
         return url.join(location)
     except httpx2.InvalidURL as error:
         raise ForbiddenAddressError(
-            f"{shown(url)} redirects to what is not a web address: {error}."
+            f"{shown(url)} redirects to what is not a web address."
         ) from error
 
 
@@ -132,10 +133,11 @@ async def _read(response: httpx2.Response, max_bytes: int) -> FetchedPage:
         body += part
         if len(body) > max_bytes:
             raise too_large
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return FetchedPage(
         url=str(response.url),
         status=response.status_code,
-        content_type=response.headers.get("content-type", "").partition(";")[0].strip().lower(),
+        content_type=kind if _MEDIA_TYPE.fullmatch(kind) else "",
         charset=response.charset_encoding or "",
         body=bytes(body),
     )

@@ -13,12 +13,12 @@ SENTENCE_ENDS = re.compile(r"(?<=[.!?…]\s)|(?<=\n)")
 def split(title: str, content: str) -> list[str]:
     """Cut a text at its paragraphs into chunks of about 1000 characters.
 
-    Each chunk begins with the title and, in Markdown, the heading of its section, so that it can
-    be found and understood without the rest. A section begins a chunk of its own.
+    Each chunk begins with the title and, in Markdown, the headings that it stands under, so that
+    it can be found and understood without the rest. A section begins a chunk of its own.
     """
     chunks: list[str] = []
-    for heading, text in _sections(content.replace("\r\n", "\n")):
-        name = f"{title}: {heading}" if heading and heading != title else title
+    for headings, text in _sections(content.replace("\r\n", "\n")):
+        name = ": ".join(dict.fromkeys([title, *headings]))
         paragraphs = re.split(r"\n\s*\n", text)
         pieces = [piece for paragraph in paragraphs for piece in _pieces(paragraph.strip())]
         chunks += [f"{name}\n\n{body}" for body in _packed(pieces, "\n\n")]
@@ -47,17 +47,19 @@ def excerpt(marked: str, marks: re.Pattern[str], room: int) -> str:
     return _shortened(best.strip(), room)
 
 
-def _sections(content: str) -> Iterator[tuple[str, str]]:
-    """The sections of a Markdown text as heading and body; a plain text is one section."""
-    heading, lines = "", list[str]()
+def _sections(content: str) -> Iterator[tuple[list[str], str]]:
+    """The sections of a Markdown text: the headings above, and what stands below them."""
+    headings, lines = dict[int, str](), list[str]()
     for line in content.split("\n"):
         found = HEADING.fullmatch(line)
         if found is None:
             lines.append(line)
             continue
-        yield heading, "\n".join(lines)
-        heading, lines = found[2], []
-    yield heading, "\n".join(lines)
+        yield [*headings.values()], "\n".join(lines)
+        level = len(found[1])
+        above = {number: text for number, text in headings.items() if number < level}
+        headings, lines = {**above, level: found[2]}, []
+    yield [*headings.values()], "\n".join(lines)
 
 
 def _pieces(paragraph: str) -> list[str]:

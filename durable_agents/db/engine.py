@@ -45,22 +45,24 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=CONNECT_TIMEOUT_S,
             pool_use_lifo=True,
+            isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,  # nothing to roll back: transactions close themselves
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": options},
         )
-        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncConnection]:
         """One transaction: committed at the end, rolled back when anything is raised."""
         with _failures_named():
-            async with self._engine.begin() as connection:
+            async with self._transactional.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def statement(self) -> AsyncGenerator[AsyncConnection]:
         """A connection on which each statement is a transaction of its own."""
         with _failures_named():
-            async with self._autocommit.connect() as connection:
+            async with self._engine.connect() as connection:
                 yield connection
 
     async def ping(self) -> str:

@@ -16,7 +16,7 @@ from durable_agents.models.errors import InputError
 EXCERPT_CHARS = 500
 MAX_QUERY_CHARS = 1000
 LANGUAGE = "english"
-RANK_BY_LENGTH = 1 | 32  # divided by 1 + log(length), then brought between 0 and 1
+BELOW_ONE = 32  # ts_rank: brings the rank r between 0 and 1, as r / (r + 1)
 MARK_START, MARK_END = "\ue000", "\ue001"  # characters of private use, so not in documents
 MARKS = re.compile(f"[{MARK_START}{MARK_END}]")
 HEADLINE = f'HighlightAll=true, StartSel="{MARK_START}", StopSel="{MARK_END}"'
@@ -106,8 +106,7 @@ async def _find(
 ) -> list[Hit]:
     # ts_rank counts different words, ts_rank_cd how close together all of them stand.
     score = (
-        func.ts_rank(Chunk.words, some, RANK_BY_LENGTH)
-        + func.ts_rank_cd(Chunk.words, every, RANK_BY_LENGTH)
+        func.ts_rank(Chunk.words, some, BELOW_ONE) + func.ts_rank_cd(Chunk.words, every, BELOW_ONE)
     ) / 2
     best = (
         select(Chunk.chunk_id, Chunk.document_id, Chunk.content, score.label("score"))

@@ -161,10 +161,7 @@ class LoggedError(Base):
     """An error that a flow met and recorded."""
 
     __tablename__ = "errors"
-    __table_args__ = (
-        UniqueConstraint("run_id", "step"),
-        Index("errors_workflow", "workflow_id", "error_id"),
-    )
+    __table_args__ = (UniqueConstraint("run_id", "step"), Index("errors_workflow", "workflow_id"))
 
     error_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     workflow_id: Mapped[str]
@@ -224,7 +221,7 @@ class Document(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=_now)
 
 
-WORDS = r"""setweight(to_tsvector('english', split_part(content, E'\n\n', 1)), 'B')
+WORDS = """setweight(to_tsvector('english', split_part(content, chr(10) || chr(10), 1)), 'B')
     || to_tsvector('english', content)"""
 
 

@@ -76,16 +76,17 @@ _LATEST = text(
     "SELECT message_id FROM messages WHERE thread_id = :thread AND position >= 0"
     " AND (parent_id IS NOT NULL OR position = 0) ORDER BY message_id DESC LIMIT 1"
 )
-_APPEND = text(
-    """
+APPEND_SQL = """
     INSERT INTO messages (thread_id, parent_id, position, role, content, tool_calls,
                           tool_call_id, tool, model, run_id, step, index)
     SELECT thread_id, message_id, position + 1, :role, :content, CAST(:tool_calls AS jsonb),
            :tool_call_id, :tool, :model, :run_id, :step, :index
     FROM messages WHERE message_id = :parent
     ON CONFLICT (run_id, step, index) DO NOTHING RETURNING message_id
-    """
-)
+"""
+"""Stores a message behind another; takes the `values_of` a message."""
+
+_APPEND = text(APPEND_SQL)
 _ANSWER = text(
     """
     INSERT INTO messages (thread_id, answers_id, position, role, content, tool_call_id, tool,
@@ -159,7 +160,13 @@ async def append(
     connection: AsyncConnection, step: Step, message: NewMessage, *, parent: int
 ) -> int:
     """Store a message behind `parent`; a second delivery returns the first one's id."""
-    values = {
+    stored = await connection.scalar(_APPEND, values_of(step, message, parent))
+    return int(stored) if stored is not None else await find_id(connection, step, message.index)
+
+
+def values_of(step: Step, message: NewMessage, parent: int) -> dict[str, Any]:
+    """The values that `APPEND_SQL` takes."""
+    return {
         "parent": parent,
         "role": message.role,
         "content": storable(message.content),
@@ -168,15 +175,19 @@ async def append(
         "tool": message.tool,
         "model": message.model,
         "index": message.index,
+        **_key(step),
     }
-    stored = await connection.scalar(_APPEND, {**values, **_key(step)})
-    if stored is not None:
-        return int(stored)
-    found = (
-        await connection.execute(_OPENED, {**_key(step), "index": message.index})
-    ).one_or_none()
+
+
+async def find_id(connection: AsyncConnection, step: Step, index: int) -> int:
+    """The id of the message that an earlier delivery of a step has stored.
+
+    Raises:
+        NotFoundError: It has stored none, so the message before it is missing.
+    """
+    found = (await connection.execute(_OPENED, {**_key(step), "index": index})).one_or_none()
     if found is None:
-        raise NotFoundError(f"There is no message {parent} to go on from.")
+        raise NotFoundError("The message to go on from is not there; the thread was deleted.")
     return int(found.message_id)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from durable_agents.db.threads import APPEND_SQL, NewMessage, Step, find_id, values_of
 from durable_agents.models.status import Usage
 
 
@@ -26,14 +27,15 @@ class CallRecord:
     latency_ms: int
 
 
-_RECORD = text(
-    """
+_RECORD_SQL = """
     INSERT INTO llm_calls (workflow_id, run_id, step, attempt, agent, model, user_id, outcome,
                            input_tokens, output_tokens, cost_usd, latency_ms)
-    VALUES (:workflow_id, :run_id, :step, :attempt, :agent, :model, :user_id, :outcome,
-            :input_tokens, :output_tokens, :cost_usd, :latency_ms)
-    """
-)
+    VALUES (:call_workflow_id, :call_run_id, :call_step, :call_attempt, :call_agent, :call_model,
+            :call_user_id, :call_outcome, :call_input_tokens, :call_output_tokens, :call_cost_usd,
+            :call_latency_ms)
+"""
+_RECORD = text(_RECORD_SQL)
+_APPEND_COUNTED = text(f"WITH counted AS ({_RECORD_SQL}) {APPEND_SQL}")
 _TOTAL = text(
     """
     SELECT COALESCE(sum(input_tokens), 0), COALESCE(sum(output_tokens), 0),
@@ -45,7 +47,24 @@ _TOTAL = text(
 
 async def record_call(connection: AsyncConnection, record: CallRecord) -> None:
     """Add the row of one attempt."""
-    await connection.execute(_RECORD, vars(record))
+    await connection.execute(_RECORD, _values(record))
+
+
+async def append_counted(
+    connection: AsyncConnection, step: Step, message: NewMessage, *, parent: int, record: CallRecord
+) -> int:
+    """Store what a model said and the row of its one attempt, in one statement.
+
+    Returns:
+        The message's id; that of the first delivery when there was one.
+    """
+    values = {**values_of(step, message, parent), **_values(record)}
+    stored = await connection.scalar(_APPEND_COUNTED, values)
+    return int(stored) if stored is not None else await find_id(connection, step, message.index)
+
+
+def _values(record: CallRecord) -> dict[str, object]:
+    return {f"call_{name}": value for name, value in vars(record).items()}
 
 
 async def usage_of(connection: AsyncConnection, workflow_id: str) -> Usage:

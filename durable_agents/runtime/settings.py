@@ -127,6 +127,20 @@ class Settings(BaseModel):
             ) from error
 
 
+_SIMULATED = frozenset(
+    {
+        "simulator_url",
+        "openai_base_url",
+        "openai_api_key",
+        "openai_model",
+        "openai_embedding_model",
+        "geocoding_url",
+        "forecast_url",
+    }
+)
+"""What the simulator stands in for."""
+
+
 def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Add what `up` started, for whatever the variables leave open."""
     try:
@@ -140,18 +154,13 @@ def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[
         ) from error
     known = {name: value for name, value in run.items() if name in Settings.model_fields}
     known.pop("state_dir", None)
-    allowed = (*given.get("fetch_allow", ()), *known.pop("fetch_allow", ()))
-    if "temporal_address" in given and given.get("simulator") != "on":
-        known = {k: v for k, v in known.items() if k == "database_url"}
-    if "openai_api_key" in given or "openai_base_url" in given or given.get("simulator") == "off":
-        for name in (
-            "simulator_url",
-            "openai_base_url",
-            "openai_api_key",
-            "openai_model",
-            "openai_embedding_model",
-            "geocoding_url",
-            "forecast_url",
-        ):
-            known.pop(name, None)
+    given = dict(given)
+    allowed = (*given.pop("fetch_allow", ()), *known.pop("fetch_allow", ()))
+    if given.get("simulator") == "on":
+        for name in _SIMULATED & known.keys():
+            given.pop(name, None)  # the simulator stands in although a model is configured
+    elif given.get("simulator") == "off" or given.keys() & {"openai_api_key", "openai_base_url"}:
+        known = {name: value for name, value in known.items() if name not in _SIMULATED}
+    elif "temporal_address" in given:
+        known = {name: value for name, value in known.items() if name == "database_url"}
     return {**known, **given, "fetch_allow": tuple(dict.fromkeys(allowed))}

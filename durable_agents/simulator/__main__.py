@@ -1,4 +1,7 @@
-"""Serves the simulator: `python -m durable_agents.simulator --port 8230 [--latency 1.0]`."""
+"""Serves the simulator: `python -m durable_agents.simulator --port 8230 [--latency 1.0]`.
+
+It listens on loopback; in a container, `--host 0.0.0.0` lets the other containers in.
+"""
 
 import argparse
 import os
@@ -13,6 +16,7 @@ def main() -> int:
     parser.add_argument(
         "--port", type=int, default=int(os.environ.get("SIMULATOR_PORT", "8230")), help="0: any"
     )
+    parser.add_argument("--host", default=HOST, help=f"where to listen; {HOST} when left out")
     parser.add_argument(
         "--latency",
         type=float,
@@ -21,10 +25,10 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     try:
-        serve(arguments.port, arguments.latency, _announce)
+        serve(arguments.port, arguments.latency, _announce, host=arguments.host)
     except OSError as error:
         sys.stderr.write(
-            f"The simulator cannot listen on {HOST}:{arguments.port} ({error.strerror}). "
+            f"The simulator cannot listen on {arguments.host}:{arguments.port} ({error.strerror}). "
             "Stop what listens there, or choose another --port.\n"
         )
         return 1

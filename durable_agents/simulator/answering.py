@@ -4,25 +4,20 @@ import re
 from collections.abc import Callable
 
 from durable_agents.simulator.clothing import advice_for, asks_what_to_wear, weather_in
-from durable_agents.simulator.conversation import Conversation, ToolResult
+from durable_agents.simulator.conversation import Conversation, Prompt, ToolResult
 from durable_agents.simulator.judgements import (
-    has_evidence,
-    revisions_of,
     urgency_of,
 )
 from durable_agents.simulator.reporting import reported
+from durable_agents.simulator.revising import review_points, revised
 from durable_agents.simulator.sentences import (
     as_sentence,
     best_sentences,
     coverage,
     key_words,
-    sentences_in,
-    shared_words,
     shortened,
     words_in,
 )
-
-LONGEST_DRAFT = 6000  # characters of a text in hand that a revision keeps
 
 _SUMMARISE = re.compile(
     r"\b(summar\w+|abstract|tl;?dr|in (?:short|brief)|condense|shorten)\b", re.I
@@ -33,6 +28,7 @@ _REVIEW = re.compile(
 )
 _ESCALATE = re.compile(r"\bescalat\w+\b", re.I)
 _WRITE = re.compile(r"\b(draft|write|prepare|compose|produce|create|reply|answer)\b", re.I)
+_LABEL = re.compile(r"^[A-Z][A-Za-z ]{1,32}:\s*")
 _THANKS = re.compile(
     r"^\W*(hi|hello|hey|good (?:morning|day|evening)|thanks|thank you)\b[^?]{0,30}$", re.I
 )
@@ -54,45 +50,6 @@ def answer_to(conversation: Conversation, results: list[ToolResult]) -> str:
         if answer:
             return answer
     return _from_context(conversation)
-
-
-def review_points(text: str, question: str) -> list[str]:
-    """List what a text lacks, judged from the text: question words, evidence, length."""
-    points: list[str] = []
-    taken_up = set(key_words(text))
-    missing = [word for word in dict.fromkeys(words_in(question)) if key_words(word)]
-    missing = [word for word in missing if not set(key_words(word)) & taken_up]
-    if missing:
-        points.append(f"Take up what was asked about {', '.join(missing[:4])}.")
-    if not has_evidence(text):
-        points.append("Name the source or the figure behind each claim.")
-    if len(sentences_in(text)) < 5:
-        points.append("Say more: the text has few sentences to stand on.")
-    if not revisions_of(text):
-        points.append("Say which findings are certain and which are not.")
-    return points or ["The text answers the question; check the names and figures once more."]
-
-
-def revised(text: str, feedback: str, question: str, context: str = "") -> str:
-    """Add a revision to a text that takes up the feedback, word for word where it can."""
-    number = revisions_of(text) + 1
-    points = " ".join(as_sentence(p) for p in sentences_in(feedback)[:4]) or "General revision."
-    added = [s for s in best_sentences(context, 2, f"{question} {feedback}") if s not in text]
-    certain = best_sentences(text, 1, question)
-    parts = [f"Revision {number}, taking up the review: {shortened(points, 500)}", *added]
-    if certain and certain[0] not in parts[0]:
-        parts.append(
-            f"What the text at hand supports best: {as_sentence(shortened(certain[0], 300))}"
-        )
-    return f"{shortened_draft(text)}\n\n{' '.join(parts)}".strip()
-
-
-def shortened_draft(text: str) -> str:
-    """Keep the beginning and the end of a long draft."""
-    if len(text) <= LONGEST_DRAFT:
-        return text
-    half = LONGEST_DRAFT // 2
-    return f"{text[:half]} […] {text[-half:]}"
 
 
 def _from_results(conversation: Conversation, results: list[ToolResult]) -> str:
@@ -128,7 +85,7 @@ def _revision(conversation: Conversation) -> str:
     if not draft or not (prompt.feedback or _REVISE.search(prompt.asked)):
         return ""
     feedback = prompt.feedback or _beside(prompt.asked, draft)
-    return revised(draft, feedback, prompt.question)
+    return revised(draft, feedback)
 
 
 def _review(conversation: Conversation) -> str:
@@ -166,7 +123,7 @@ def _correspondence(conversation: Conversation) -> str:
     if known:
         parts.append(f"What we can say: {' '.join(known)}")
     if _SALES_ROLE.search(conversation.instructions):
-        parts.append("Please tell us how many people will use it, and we will send you an offer.")
+        parts.append("A colleague can make you an offer for that.")
     elif urgency_of(prompt.asked).escalate:
         parts.append("This is urgent, so a colleague should look at it first.")
     else:
@@ -179,9 +136,12 @@ def _draft(conversation: Conversation) -> str:
     material = prompt.material or conversation.said_before
     if not (_WRITE.search(prompt.asked) or _RESEARCH_ROLE.search(conversation.instructions)):
         return ""
-    chosen = best_sentences(material or prompt.asked, 5, prompt.question)
-    text = " ".join(as_sentence(sentence) for sentence in chosen)
-    return f"On “{shortened(prompt.question, 120)}”: {text}" if text else ""
+    topic = shortened(prompt.question.rstrip(" ."), 160)
+    if not (material or _described(prompt)):
+        words = list(dict.fromkeys(word for word in words_in(topic) if key_words(word)))
+        return f"A draft on “{topic}”, with these points to fill in: {', '.join(words[:8])}."
+    chosen = best_sentences(material or _described(prompt), 5, prompt.question)
+    return f"On “{topic}”: {' '.join(as_sentence(sentence) for sentence in chosen)}"
 
 
 def _from_context(conversation: Conversation) -> str:
@@ -189,6 +149,9 @@ def _from_context(conversation: Conversation) -> str:
     if known:
         return " ".join(known)
     question = shortened(conversation.prompt.question, 160)
+    described = best_sentences(_described(conversation.prompt), 3, question)
+    if described:
+        return f"On “{question}”: {' '.join(as_sentence(sentence) for sentence in described)}"
     if not question:
         return "There is no task in this conversation."
     return (
@@ -205,7 +168,14 @@ def _known(conversation: Conversation) -> list[str]:
     texts = [m.text for m in conversation.messages[: max(conversation.task_index, 0)][-20:]]
     earlier = "\n".join([*texts, *(result.text for result in conversation.results[-5:])])
     found = best_sentences(earlier, 2, prompt.question)
-    return [as_sentence(s) for s in found if len(shared_words(s, prompt.question)) >= 2]
+    return [as_sentence(s) for s in found if coverage(prompt.question, s) >= 0.5]
+
+
+def _described(prompt: Prompt) -> str:
+    """What a labelled task says besides its heart."""
+    lines = prompt.asked.splitlines() if prompt.question != prompt.asked else []
+    besides = [line for line in lines if prompt.question not in line]
+    return "\n".join(_LABEL.sub("", line) for line in besides).strip()
 
 
 def _opening(conversation: Conversation) -> str:

@@ -212,11 +212,16 @@ def take_apart(text: str) -> Prompt:
     plain = re.sub(r"\x00\d+\x00", " ", "\n".join(asked)).strip()
     if fenced and not material:
         material = [body for body in fenced if body not in feedback and body != question]
-    if not material:
-        opening, _, rest = plain.partition("\n\n")
-        if rest and len(opening) < 300 and (opening.endswith(":") or len(rest) > 2 * len(opening)):
-            material = [rest.strip()]
+    material = material or _introduced(plain)
     return Prompt(plain, question or plain, "\n\n".join(material), "\n".join(feedback))
+
+
+def _introduced(text: str) -> list[str]:
+    """Give what a first paragraph introduces, where it does; else nothing."""
+    opening, _, rest = text.partition("\n\n")
+    if rest and len(opening) < 300 and (opening.endswith(":") or len(rest) > 2 * len(opening)):
+        return [rest.strip()]
+    return []
 
 
 def _sections(text: str) -> tuple[str, list[tuple[str, str]]]:

@@ -37,7 +37,7 @@ _QUIET_OPTIONS = ("general", "neutral", "medium", "other", "unknown", "none", "n
 _EVIDENCE = re.compile(
     r"https?://|\bsources?\b|according to|\[\d+\]|\.md\b|\d+(?:\.\d+)?\s*%|“|\"", re.I
 )
-REVISION = re.compile(r"\bRevision (\d+)\b")
+_REVISION = re.compile(r"^Revision (\d+), taking up:.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def foundation_of(text: str, question: str) -> float:
     the text went through: a first draft stays under 0.8, a revised one rises over it.
     """
     revisions = revisions_of(text)
+    text = without_revisions(text)
     length = min(len(sentences_in(text)), 8) / 8
     first = 0.4 + 0.16 * coverage(question, text) + 0.12 * length
     if _EVIDENCE.search(text):
@@ -105,7 +106,12 @@ def foundation_of(text: str, question: str) -> float:
 
 def revisions_of(text: str) -> int:
     """Tell how many revisions a text says it went through."""
-    return max((int(number) for number in REVISION.findall(text)), default=0)
+    return max((int(number) for number in _REVISION.findall(text)), default=0)
+
+
+def without_revisions(text: str) -> str:
+    """Give a text without the paragraphs that say how it was revised."""
+    return _REVISION.sub("", text).strip()
 
 
 def has_evidence(text: str) -> bool:

@@ -7,7 +7,7 @@ calls without them. Neither package has types; this is the one place that knows.
 from functools import lru_cache
 from typing import Protocol, cast
 
-from durable_agents.simulator.sentences import key_words, words_in
+from durable_agents.simulator.sentences import key_words, sentences_in, words_in
 
 LONGEST_TEXT_FOR_PHRASES = 12_000  # characters; about 50 ms of YAKE
 
@@ -23,11 +23,11 @@ class _PhraseExtractor(Protocol):
 def sentiment_of(text: str) -> float:
     """Rate how the text feels, from -1 (bad) over 0 to 1 (good).
 
-    VADER (Hutto & Gilbert 2014) is made for a few sentences and saturates on long text, so the
-    mean over the sentences' halves of the scale is taken where there are many.
+    VADER (Hutto & Gilbert 2014) is made for single sentences and saturates on long text: taken
+    is the mean over the sentences that feel at all.
     """
     lexicon = _sentiment_lexicon()
-    pieces = [piece for piece in text[:20_000].split("\n") if piece.strip()] or [text]
+    pieces = sentences_in(text[:20_000]) or [text]
     scores = [lexicon.polarity_scores(piece)["compound"] for piece in pieces]
     telling = [score for score in scores if score] or [0.0]
     return round(sum(telling) / len(telling), 4)

@@ -43,6 +43,10 @@ def text_for(field: Field, reading: Reading) -> str | None:
     find = fact_finder(name)
     if find:
         return find(f"{field.item}\n{reading.everything}" if field.item else reading.everything)
+    if re.search(r"source|citation", name):
+        return next(
+            (s for s in reading.sources if s in field.item), next(iter(reading.sources), None)
+        )
     if field.item:
         short = re.search(r"title|name|topic|keyword|phrase|theme|label|heading|subject", name)
         return shortened(field.item.rstrip("."), 60) if short else as_sentence(field.item)
@@ -134,6 +138,8 @@ def option_for(field: Field, options: list[str], reading: Reading) -> str:
 def list_for(field: Field, count: int, reading: Reading) -> list[str]:
     """Give the texts of a list, each of which becomes one element."""
     name = _snake(field.name)
+    if field.item:
+        return [field.item]
     for pattern, write in _LISTS:
         if re.search(pattern, name):
             return write(reading, count)
@@ -200,7 +206,6 @@ _WRITTEN: tuple[tuple[str, Callable[[Reading], str]], ...] = (
     (r"query|search", lambda r: shortened(r.question.rstrip(" ?."), 200)),
     (r"thought|reason|rational|explan|justif|why", _reason),
     (r"critique|feedback|review|comment|suggest|improve", lambda r: " ".join(r.weak_points)),
-    (r"source|citation", lambda r: next(iter(r.sources), "the text at hand")),
     (r"^action|^tool|next", lambda reading: "answer"),
     (r"status|state|phase", lambda reading: "complete"),
     (

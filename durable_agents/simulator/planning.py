@@ -14,7 +14,7 @@ from durable_agents.simulator import tool_arguments as arguments_from
 from durable_agents.simulator.arithmetic import expressions_in
 from durable_agents.simulator.clothing import weather_in
 from durable_agents.simulator.conversation import Conversation, ToolResult, call_key
-from durable_agents.simulator.json_values import JsonObject, object_in, parsed, text_in
+from durable_agents.simulator.json_values import JsonObject, list_in, object_in, parsed, text_in
 from durable_agents.simulator.messages import ChatRequest, FunctionDefinition, NamedToolChoice
 from durable_agents.simulator.reading import Reading
 from durable_agents.simulator.schemas import filled
@@ -78,9 +78,12 @@ def fitted(
     if not properties:
         return arguments
     kept = {name: value for name, value in arguments.items() if name in properties}
-    if set(tool.parameters.get("required", [])) <= set(kept):
+    missing = [name for name in list_in(tool.parameters.get("required")) if name not in kept]
+    if not missing:
         return kept
-    return object_in(filled(tool.parameters, Reading(conversation, []))) | kept
+    rest = {name: properties[name] for name in missing if name in properties}
+    schema = tool.parameters | {"properties": rest, "required": missing}
+    return kept | object_in(filled(schema, Reading(conversation, [])))
 
 
 def looped_call(request: ChatRequest, conversation: Conversation) -> Call | None:

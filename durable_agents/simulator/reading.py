@@ -3,13 +3,22 @@
 import re
 from functools import cached_property
 
-from durable_agents.simulator.answering import answer_to, review_points
+from durable_agents.simulator.answering import answer_to
 from durable_agents.simulator.conversation import Conversation, ToolResult
-from durable_agents.simulator.judgements import Urgency, foundation_of, urgency_of
+from durable_agents.simulator.judgements import (
+    Urgency,
+    foundation_of,
+    urgency_of,
+    without_revisions,
+)
 from durable_agents.simulator.lexicons import key_phrases, sentiment_of
+from durable_agents.simulator.revising import review_points
 from durable_agents.simulator.sentences import best_sentences, shortened
 
 _SOURCE = re.compile(r"\[source: ([^\]]+)\]|(https?://[^\s<>\"'\])}]+)", re.I)
+_QUESTION_WORDS = re.compile(
+    r"^(?:what|which|who|why|how|when|where)\s+(?:is|are|was|were|do|does|did|can|should)?\s*", re.I
+)
 
 
 class Reading:
@@ -90,11 +99,11 @@ class Reading:
 
     def sentences(self, count: int) -> list[str]:
         """The sentences that say most on the question."""
-        return best_sentences(self.text, count, self.question)
+        return best_sentences(without_revisions(self.text), count, self.question)
 
     def sub_questions(self, count: int) -> list[str]:
         """Questions that lead to an answer of the whole one."""
-        topic = shortened(self.question.rstrip(" ?.!"), 120)
+        topic = shortened(_QUESTION_WORDS.sub("", self.question.rstrip(" ?.!")), 120)
         kinds = (
             f"What is known about: {topic}?",
             f"Which evidence is there on: {topic}?",

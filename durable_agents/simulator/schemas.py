@@ -22,7 +22,8 @@ from durable_agents.simulator.text_forms import text_of_format, text_of_pattern
 
 USUAL_ITEMS = 3  # elements of a list whose length the schema leaves open
 DEEPEST_OPTIONAL = 5  # below it only what the schema demands is filled, so that recursion ends
-DEEPEST = 40
+DEEPEST_LIST = 4  # from here on lists are as short as they may be
+DEEPEST = 40  # references that are followed one after another
 
 
 def filled(schema: JsonObject, reading: Reading) -> Any:
@@ -138,7 +139,7 @@ class _Filler:
     def _array(self, schema: JsonObject, field: Field) -> list[Any]:
         fixed = [object_in(item) for item in list_in(schema.get("prefixItems"))]
         least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", 1000))
-        aim = min(max(least, USUAL_ITEMS if field.depth <= DEEPEST_OPTIONAL else 0), most)
+        aim = min(max(least, USUAL_ITEMS if field.depth < DEEPEST_LIST else 0), most)
         elements = [
             self.value(item, Field(field.name, "", (), "", field.depth + 1))
             for item in fixed[:most]
@@ -154,7 +155,7 @@ class _Filler:
             return (elements + list(dict.fromkeys([*named, *options])))[
                 : max(least, len(named[:aim]))
             ]
-        texts = list_for(field, aim, self._reading) if field.depth <= DEEPEST_OPTIONAL else []
+        texts = list_for(field, aim, self._reading) if field.depth < DEEPEST_LIST else []
         while len(texts) < least:
             texts.append(f"{self._reading.question or UNKNOWN} ({len(texts) + 1})")
         for text in texts[: aim - len(elements)]:

@@ -28,7 +28,7 @@ _CLAUSE_END = re.compile(
 )
 _POLITENESS = re.compile(
     r"^(?:(?:please|kindly|hi|hello|thanks|can you|could you|would you|i need to know|"
-    r"i want to know|tell me|explain|find out|"
+    r"i want to know|tell me|help me|explain|find out|use the knowledge base|also|"
     r"search (?:the |our )?(?:knowledge base|docs|documentation)?\s*(?:for)?|look up|find|research|"
     r"investigate|task|question|query|topic|message|issue)\b[\s,:]*)+",
     re.I,
@@ -102,8 +102,7 @@ def cities_in(text: str) -> list[str]:
     """Give the cities a text names: those of the atlas, and what stands where a city would."""
     plain = plain_name(text)
     known = {match.group(0): match.start() for match in reversed(list(_atlas().finditer(plain)))}
-    names = {plain_name(city["name"]): text_in(city["name"]) for city in cities()}
-    countries = {plain_name(city["country"]) for city in cities()}
+    names, countries = _names(), _countries()
     found = {names[name]: position for name, position in known.items()}
     for match in _PLACES.finditer(text):
         for name in re.split(r"\s*,\s*(?:and\s+)?|\s+(?:and|or)\s+", match.group(1)):
@@ -156,6 +155,7 @@ def ticket_in(text: str, said_before: str) -> Ticket | None:
         return None
     told = _TICKET_SUBJECT.search(text)
     about = told.group(1) if told else _TICKET_VERB.sub("", _FOR_ACCOUNT.sub("", text))
+    about = _PRIORITY.sub("", about)
     about = _POLITENESS.sub("", about.strip(" .,:\n")).strip(" .,:\n")
     about = about if key_words(about) else said_before or text
     explicit = _PRIORITY.search(text)
@@ -178,8 +178,16 @@ def speaks_of_account_itself(text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
+def _names() -> dict[str, str]:
+    return {plain_name(city["name"]): text_in(city["name"]) for city in cities()}
+
+
+@lru_cache(maxsize=1)
+def _countries() -> frozenset[str]:
+    return frozenset(plain_name(city["country"]) for city in cities())
+
+
+@lru_cache(maxsize=1)
 def _atlas() -> re.Pattern[str]:
-    names = sorted(
-        (re.escape(plain_name(city["name"])) for city in cities()), key=len, reverse=True
-    )
+    names = sorted(map(re.escape, _names()), key=len, reverse=True)
     return re.compile(rf"\b(?:{'|'.join(names)})\b")

@@ -79,18 +79,7 @@ def forecast(
     Raises:
         WeatherRequestError: A coordinate is out of range or a variable is unknown.
     """
-    if not -90 <= latitude <= 90:
-        raise WeatherRequestError(f"Latitude must be in range of -90 to 90°. Given: {latitude}.")
-    if not -180 <= longitude <= 180:
-        raise WeatherRequestError(
-            f"Longitude must be in range of -180 to 180°. Given: {longitude}."
-        )
-    for variable, known in [(v, _UNITS) for v in current] + [(v, _DAILY_UNITS) for v in daily]:
-        if variable not in known:
-            raise WeatherRequestError(
-                "Data corrupted at path ''. Cannot initialize SurfacePressureAndHeightVariable"
-                f"<VariableAndPreviousDay> from invalid String value {variable}."
-            )
+    _check(latitude, longitude, current, daily)
     answer: JsonObject = {
         "latitude": round(latitude, 4),
         "longitude": round(longitude, 4),
@@ -115,6 +104,21 @@ def forecast(
             "time": [(_FIRST_DAY + timedelta(days=day)).isoformat() for day in range(days)]
         } | {name: [row[name] for row in rows] for name in daily}
     return answer
+
+
+def _check(latitude: float, longitude: float, current: list[str], daily: list[str]) -> None:
+    if not -90 <= latitude <= 90:
+        raise WeatherRequestError(f"Latitude must be in range of -90 to 90°. Given: {latitude}.")
+    if not -180 <= longitude <= 180:
+        raise WeatherRequestError(
+            f"Longitude must be in range of -180 to 180°. Given: {longitude}."
+        )
+    for variable, known in [(v, _UNITS) for v in current] + [(v, _DAILY_UNITS) for v in daily]:
+        if variable not in known:
+            raise WeatherRequestError(
+                "Data corrupted at path ''. Cannot initialize SurfacePressureAndHeightVariable"
+                f"<VariableAndPreviousDay> from invalid String value {variable}."
+            )
 
 
 def _weather_on(day: int, latitude: float, longitude: float) -> dict[str, Any]:

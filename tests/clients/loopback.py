@@ -24,11 +24,16 @@ def answer(
     return write
 
 
-def stream(parts: Sequence[bytes], *, pause: float = 0, times: int = 1) -> Answer:
+UNMEASURED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+
+
+def stream(
+    parts: Sequence[bytes], *, pause: float = 0, times: int = 1, start: bytes = UNMEASURED
+) -> Answer:
     """An answer that does not say how long it is, sent piece by piece."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n")
+        writer.write(start)
         for _ in range(times):
             for part in parts:
                 writer.write(part)

@@ -8,7 +8,7 @@ from durable_agents.clients.addresses import SystemResolver, forbidden_kind
     [
         ("127.0.0.1", "loopback"),
         ("127.8.8.8", "loopback"),
-        ("0.0.0.0", "unspecified"),
+        ("0.0.0.0", "unspecified"),  # noqa: S104 - nothing is bound
         ("0.1.2.3", "private"),
         ("10.0.0.1", "private"),
         ("172.16.0.1", "private"),
@@ -54,15 +54,26 @@ def test_an_address_that_is_not_public_is_named_for_its_kind(address: str, kind:
 
 @pytest.mark.parametrize(
     "address",
-    ["8.8.8.8", "93.184.216.34", "100.63.255.255", "100.128.0.1", "172.32.0.1", "192.0.1.1"]
-    + ["2606:4700:4700::1111", "2a00:1450:4001:80b::200e"]
-    + ["64:ff9b::808:808", "::ffff:8.8.8.8"],
+    [
+        "8.8.8.8",
+        "93.184.216.34",
+        "100.63.255.255",
+        "100.128.0.1",
+        "172.32.0.1",
+        "192.0.1.1",
+        "2606:4700:4700::1111",
+        "2a00:1450:4001:80b::200e",
+        "64:ff9b::808:808",
+        "::ffff:8.8.8.8",
+    ],
 )
 def test_an_address_of_the_public_internet_is_not_forbidden(address: str) -> None:
     assert forbidden_kind(address) is None
 
 
-@pytest.mark.parametrize("host", ["127.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "017700000001"])
+@pytest.mark.parametrize(
+    "host", ["127.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "017700000001"]
+)
 async def test_old_spellings_of_loopback_are_seen_through(host: str) -> None:
     addresses = await SystemResolver().addresses(host, 80)
 

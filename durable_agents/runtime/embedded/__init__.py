@@ -8,7 +8,8 @@
     simulator_server.py  the simulator, while no model is configured
     child.py             one child process: its log, its readiness, its end
     watch.py, watcher.py what ends the children when this process is gone
-    parts.py, process_identity.py, run_lock.py, run_file.py, ports.py
+    parts.py, process_identity.py, run_lock.py, run_file.py, ports.py,
+    needs.py, children.py, whole_threads.py
 
 This module imports nothing, because the watcher must start in a few milliseconds.
 """

@@ -53,6 +53,10 @@ class Children:
         if outcome.exit_code != 0:
             raise ConfigurationError(f"{outcome.message}.")
 
+    def pid_of(self, name: str) -> int:
+        """The process id of the child of this name."""
+        return next(child.pid for child in self._children if child.name == name)
+
     async def next_failure(self) -> ChildFailure:
         """Wait until a child ends although nobody asked it to."""
         return await self._failures.get()

@@ -4,6 +4,7 @@ import os
 
 from temporalio.envconfig import ClientConfigProfile
 
+from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.settings import Settings
 
 
@@ -33,6 +34,15 @@ def _profile_address() -> str:
     """Give the address that a TEMPORAL_PROFILE or the default profile has, from its file.
 
     TEMPORAL_ADDRESS itself is part of the settings.
+
+    Raises:
+        ConfigurationError: The profile that is named is not there, or its file is not readable.
     """
     environment = {name: os.environ[name] for name in os.environ if name != "TEMPORAL_ADDRESS"}
-    return ClientConfigProfile.load(override_env_vars=environment).address or ""
+    try:
+        return ClientConfigProfile.load(override_env_vars=environment).address or ""
+    except RuntimeError as error:  # what the SDK raises for a profile or file it cannot read
+        raise ConfigurationError(
+            f"Temporal's configuration cannot be used ({error}): "
+            "correct TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE, or set TEMPORAL_ADDRESS."
+        ) from error

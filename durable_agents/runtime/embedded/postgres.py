@@ -6,7 +6,6 @@ there is no password to keep. It runs with the settings under which a crash of t
 nothing; they are given on the command line, so that they hold for older data as well.
 """
 
-import asyncio
 import os
 import pwd
 import shutil
@@ -23,6 +22,7 @@ from durable_agents.runtime.embedded.children import Children
 from durable_agents.runtime.embedded.parts import Stage
 from durable_agents.runtime.embedded.postgres_home import PostgresHome, make_private
 from durable_agents.runtime.embedded.process_identity import process_identity, working_directory
+from durable_agents.runtime.embedded.whole_threads import in_thread
 
 DATABASE = "durable_agents"
 _OWNER = "durable_agents"
@@ -57,7 +57,7 @@ async def start_postgres(home: PostgresHome, install: Path, children: Children) 
         ConfigurationError: It cannot be started; with what its log says.
     """
     await _make_data(home, install, children)
-    await asyncio.to_thread(_clear_stale_pid, home.data)
+    await in_thread(_clear_stale_pid, home.data)
     access = _write_access_rules(home)
     settings = {**_SETTINGS, **access, "unix_socket_directories": f'"{home.socket}"'}
     child = await children.start(
@@ -79,7 +79,7 @@ async def start_postgres(home: PostgresHome, install: Path, children: Children) 
         )
     )
     await child.wait_until(lambda: _is_ready(home.data, child), seconds=_READY_S)
-    await _make_database(home)
+    await _make_database(home, child.log)
     return f"postgresql+psycopg://{_OWNER}@/{DATABASE}?host={home.socket}&port={_PORT}"
 
 
@@ -88,7 +88,7 @@ async def _make_data(home: PostgresHome, install: Path, children: Children) -> N
     if home.data.exists():
         return
     fresh = home.folder / "data.new"
-    await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
+    await in_thread(shutil.rmtree, fresh, ignore_errors=True)
     make_private(fresh, home.account)
     await children.run(
         ChildSpec(
@@ -155,7 +155,16 @@ async def _is_ready(data: Path, child: Child) -> bool:
     return len(lines) >= 8 and lines[0] == str(child.pid) and lines[7].strip() == "ready"
 
 
-async def _make_database(home: PostgresHome) -> None:
+async def _make_database(home: PostgresHome, log: Path) -> None:
+    try:
+        await _create_if_missing(home)
+    except psycopg.Error as error:
+        raise ConfigurationError(
+            f"PostgreSQL started but does not let us in: {error} (log: {log})."
+        ) from error
+
+
+async def _create_if_missing(home: PostgresHome) -> None:
     connection = await psycopg.AsyncConnection.connect(
         host=str(home.socket), port=_PORT, user=_OWNER, dbname="postgres", autocommit=True
     )

@@ -110,6 +110,7 @@ def _root_folder(state_dir: Path, base: Path, account: Account) -> Path:
     if not usable:
         folder = _fresh_folder(None)
         _make_passable(folder)
+    (folder / "belongs-to").write_text(f"{state_dir}\n", encoding="utf-8")  # for people
     marker.write_text(str(folder), encoding="utf-8")
     return folder
 

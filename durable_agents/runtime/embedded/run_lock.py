@@ -18,8 +18,10 @@ from typing import Any
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.embedded.parts import Part, end_parts
 from durable_agents.runtime.embedded.process_identity import is_alive, process_identity
+from durable_agents.runtime.embedded.whole_threads import in_thread
 
 _CLEARING_S = 15.0  # the watcher of a killed `up` needs 5 s at most
+_DYING_S = 0.5  # a process that was just killed needs a moment to be gone
 _POLL_S = 0.05
 
 
@@ -38,10 +40,11 @@ class RunLock:
             ConfigurationError: Another process runs the parts of this folder.
         """
         path = state_dir / "up.lock"
-        end = time.monotonic() + _CLEARING_S
+        began = time.monotonic()
         while (descriptor := _try_lock(path)) is None:
             holder = _content(path)
-            if _holder_alive(holder) or time.monotonic() > end:
+            patience = _DYING_S if _holder_alive(holder) else _CLEARING_S
+            if time.monotonic() - began > patience:
                 raise _already_running(holder, state_dir)
             await asyncio.sleep(_POLL_S)
         lock = cls(descriptor, path)
@@ -77,7 +80,7 @@ class RunLock:
             raise _already_running(run, state_dir)
         left = [Part.from_json(values) for values in _content(self._path).get("parts", [])]
         if any(part.alive for part in left):
-            await asyncio.to_thread(end_parts, left, lambda _: None)
+            await in_thread(end_parts, left, lambda _: None)
 
 
 def _try_lock(path: Path) -> int | None:

