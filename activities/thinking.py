@@ -36,7 +36,7 @@ from durable_agents.models.status import Usage
 
 MAX_CALLS = 16  # calls in one thought; more is a model that has lost its way
 ABOUT_CHARS = 40
-EMPTY = "Your answer was empty. Call a tool, or answer the task in words."
+EMPTY = "Your answer was empty. Try again: call a tool, or answer the task in words."
 CUT = "\n\n[The answer was cut at the agent's limit of tokens.]"
 
 
@@ -81,7 +81,7 @@ class ThinkingActivities:
             )
         question = Question(
             messages=build_messages(agent, conversation),
-            complaint=lambda answer: "" if answer.calls or answer.text.strip() else EMPTY,
+            complaint=lambda answer: "" if answer.calls or spoken(answer).strip() else EMPTY,
             tools=tuple(tool_schema(TOOLS[grant.name]) for grant in agent.tools),
             allowance=Allowance(request.max_tokens, request.max_cost_usd),
         )

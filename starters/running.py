@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
+    ApplicationError,
     CancelledError,
     FailureError,
     TerminatedError,
@@ -194,7 +195,7 @@ def _tell_failure(
 
 
 def failure_of(error: WorkflowFailureError) -> tuple[str, str]:
-    """The type and the sentence of the failure that lies at the bottom."""
+    """The type and the sentence of the failure that a step raised."""
     cause: BaseException = error.cause
     if isinstance(cause, CancelledError):
         return "Cancelled", "somebody cancelled it."
@@ -203,6 +204,8 @@ def failure_of(error: WorkflowFailureError) -> tuple[str, str]:
     if isinstance(cause, TimeoutError):
         return "TimedOut", "it reached its execution timeout."
     while isinstance(cause, FailureError) and cause.cause is not None:
+        if isinstance(cause, ApplicationError):
+            break  # what caused it in turn is not meant for people
         cause = cause.cause
     kind = getattr(cause, "type", None) or type(cause).__name__
     message = cause.message if isinstance(cause, FailureError) else str(cause)

@@ -19,7 +19,7 @@ from durable_agents.runtime.connection import connect, plugin
 from durable_agents.runtime.embedded.postgres_home import remove_home
 from durable_agents.runtime.embedded.services import EmbeddedServices
 from durable_agents.runtime.embedded.temporal_server import temporal_program
-from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
 from tests.steering import Simulator
 from workers.process import build_workers
 from workers.resources import Resources
@@ -27,6 +27,12 @@ from workers.roles import ROLES
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOREIGN = ("TEMPORAL_", "OPENAI_", "PG")
+SKIPPING = (
+    "frontend.WorkflowTimeSkippingEnabled=true",
+    'history.timerProcessorMaxTimeShift="10ms"',  # else each timer comes a second late
+    "history.transferProcessorMaxPollRPS=10000",
+    "history.timerProcessorMaxPollRPS=10000",
+)
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
@@ -54,6 +60,7 @@ async def running_services(**values: Any) -> AsyncGenerator[EmbeddedServices]:
             "simulator_port": 0,
             "sqlite_synchronous": "NORMAL",
             "worker_shutdown_grace_s": 1,
+            "model_prices": f"{SIMULATOR_MODEL}=1/10",
         }
         try:
             async with EmbeddedServices(Settings.model_validate({**given, **values})) as running:
@@ -81,15 +88,13 @@ async def running_workers(client: Client, settings: Settings) -> AsyncGenerator[
 
 
 @asynccontextmanager
-async def time_skipping_server(*extra_args: str) -> AsyncGenerator[WorkflowEnvironment]:
+async def time_skipping_server(*dynamic_config: str) -> AsyncGenerator[WorkflowEnvironment]:
     """A server on which each run's clock jumps to its next timer."""
     async with await WorkflowEnvironment.start_time_skipping_v2(
         plugins=[plugin()],
         dev_server_existing_path=str(temporal_program()),
         dev_server_extra_args=[
-            "--dynamic-config-value",
-            "frontend.WorkflowTimeSkippingEnabled=true",
-            *extra_args,
+            f"--dynamic-config-value={value}" for value in (*SKIPPING, *dynamic_config)
         ],
         search_attributes=[
             SearchAttributeKey.for_keyword(name) for name in ("Pattern", "UserId", "Phase")

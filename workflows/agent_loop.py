@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Literal
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.conversation import ConversationActivities
@@ -158,10 +158,10 @@ class AgentLoop:
         try:
             outcome = await self._run_tool(message, index, call)
         except ActivityError as error:
-            if isinstance(error.cause, ApplicationError):
-                self._note(call, "failed")
-                return FailedCall(index=index, reason=f"Error: {reason_of(error)}")
-            raise
+            if is_cancelled_exception(error):
+                raise
+            self._note(call, "failed")
+            return FailedCall(index=index, reason=f"Error: {reason_of(error)}")
         self._note(call, "failed" if outcome.failed else "done")
         return None
 

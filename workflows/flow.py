@@ -60,7 +60,10 @@ class Flow:
         except workflow.ContinueAsNewError:
             raise
         except BaseException as error:
-            raise self._ended_by(error, seconds if deadline.expired() else None) from error
+            ending = self._ended_by(error, seconds if deadline.expired() else None)
+            if ending is error:
+                raise  # `from error` would make it its own cause
+            raise ending from error
         self._state = "completed"
         return result
 
@@ -99,19 +102,22 @@ class Flow:
 
 
 def reason_of(error: BaseException) -> str:
-    """The message of the failure that lies at the bottom."""
-    error = _bottom(error)
+    """The message of the failure that a step raised."""
+    error = _raised(error)
     message = error.message if isinstance(error, FailureError) else str(error)
     return message or type(error).__name__
 
 
 def is_type(error: BaseException, kind: type[DurableAgentsError]) -> bool:
-    """Whether the failure at the bottom is an error of this class."""
-    bottom = _bottom(error)
-    return isinstance(bottom, ApplicationError) and bottom.type == kind.__name__
+    """Whether the failure that a step raised is an error of this class."""
+    raised = _raised(error)
+    return isinstance(raised, ApplicationError) and raised.type == kind.__name__
 
 
-def _bottom(error: BaseException) -> BaseException:
+def _raised(error: BaseException) -> BaseException:
+    """The failure inside the SDK's wrappings; what caused it in turn is not meant for people."""
     while isinstance(error, FailureError) and error.cause is not None:
+        if isinstance(error, ApplicationError):
+            return error
         error = error.cause
     return error

@@ -39,7 +39,7 @@ DATABASE = RetryPolicy(
     maximum_attempts=26,  # about five minutes: longer than a server takes to restart
     non_retryable_error_types=FINAL_BY_NAME,
 )
-DATABASE_TIMEOUT = timedelta(seconds=15)  # three to connect, five to write, and a busy machine
+DATABASE_TIMEOUT = timedelta(seconds=20)  # ten for a connection, five to write, five to spare
 
 
 def tool_call(attempts: int) -> RetryPolicy:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from durable_agents.models.errors import ConfigurationError, DatabaseUnavailableError
 
 CONNECT_TIMEOUT_S = 3
+POOL_TIMEOUT_S = 10  # a burst of steps waits for its turn
 STATEMENT_TIMEOUT_MS = 4500  # a mutation closes within 5 s
 
 
@@ -43,7 +44,7 @@ class Database:
             self.url,
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_timeout=CONNECT_TIMEOUT_S,
+            pool_timeout=POOL_TIMEOUT_S,
             pool_use_lifo=True,
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # nothing to roll back: transactions close themselves

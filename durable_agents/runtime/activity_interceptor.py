@@ -20,7 +20,7 @@ from temporalio.worker import (
 
 from durable_agents.models.errors import DurableAgentsError, FinalError, TransientError
 
-FIRST_HEARTBEAT_S = 1.0
+FIRST_HEARTBEAT_S = 2.0  # what ends sooner pays nothing; the timeout is 5 s
 HEARTBEAT_EVERY_S = 1.5
 
 logger = logging.getLogger(__name__)

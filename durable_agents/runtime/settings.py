@@ -58,7 +58,7 @@ class Settings(BaseModel):
     worker_shutdown_grace_s: float = Field(default=10, gt=0)
     worker_sticky_timeout_s: float = Field(default=2, gt=0)
     worker_workflow_slots: int = Field(default=100, ge=1)
-    worker_activity_slots: int = Field(default=100, ge=1)
+    worker_activity_slots: int = Field(default=200, ge=1)
     worker_cached_workflows: int = Field(default=500, ge=0)
     llm_calls_per_second: float = Field(default=0, ge=0)
     log_format: Literal["text", "json"] = "text"
