@@ -12,7 +12,9 @@ from typing import Any
 import httpx2
 import typer
 from pydantic import BaseModel
+from rich import box
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
@@ -28,6 +30,7 @@ from starters.up import parts_running
 
 SHOW_EVERY_S = 0.25
 ANSWER_CHARS = 300
+ACCOUNT = "A-1001"
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,18 @@ class Shown:
     seconds: float = 0.0
 
 
-def scenes() -> list[Scene]:
-    """The flows that exist, each on sample data."""
+def scenes(*, may_kill: bool) -> list[Scene]:
+    """The flows that exist, each on sample data; one loses its worker, if that may be."""
     question = "What is 12.5 % of 2480, and what is the weather in Oslo?"
-    lookup = "Look up account A-1001 and tell me the weather in its city."
+    lookup = f"Look up account {ACCOUNT} and tell me the weather in its city."
     refund = "According to our refund policy, how long does a customer have to ask for a refund?"
     return [
         _react("An agent calls two tools side by side", question),
-        _react("An agent whose worker is killed (kill -9)", lookup, kill_worker=True),
+        _react(
+            f"An agent {'whose worker is killed (kill -9)' if may_kill else 'looks up an account'}",
+            lookup,
+            kill_worker=may_kill,
+        ),
         _react("An agent searches the knowledge base", refund),
         Scene(
             "Weather, then advice",
@@ -100,25 +107,49 @@ def demo() -> None:
 async def _demo(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         began = time.perf_counter()
-        err.print("[dim]Starting Temporal, PostgreSQL, the simulator and a worker …[/dim]")
-        parts = await stack.enter_async_context(parts_running(settings))
+        running = await _running_here()
+        if running is None:
+            err.print("[dim]Starting what is not configured: servers and a worker …[/dim]")
+            parts = await stack.enter_async_context(parts_running(settings))
+            settings = parts.settings
+        else:
+            err.print("[dim]Using what `durable-agents up` runs here.[/dim]")
+            settings = running
         ready = time.perf_counter()
-        client = await connect(parts.settings)
-        shown = [await _start(client, parts.settings, scene) for scene in scenes()]
-        await _play(client, shown, lambda: _kill_worker(parts.health_url))
+        client = await connect(settings)
+        may_kill = running is None
+        if may_kill and settings.simulator_url:
+            await _slow_down(settings.simulator_url)
+        shown = [await _start(client, settings, scene) for scene in scenes(may_kill=may_kill)]
+        await _play(shown, lambda: _kill_worker(settings.health_url))
         took = time.perf_counter() - ready
         _show_results(shown)
-        out.print(
-            f"{len(shown)} runs in {took:.1f} s; the parts were ready after {ready - began:.1f} s."
-        )
-        if parts.settings.uses_simulator:
-            out.print(
-                "The model was the simulator, a stand-in: set OPENAI_API_KEY or OPENAI_BASE_URL "
-                "for a real one."
-            )
-        out.print("The runs are kept: `durable-agents up` brings their pages back.")
-    if any(scene.failed for scene in shown):
+        _tell(settings, len(shown), took, ready - began)
+    if any(one.failed for one in shown):
         raise typer.Exit(EXIT_RUN_FAILED)
+
+
+async def _running_here() -> Settings | None:
+    """The settings of an `up` that runs in this folder, if one does."""
+    settings = Settings.load()
+    if not settings.health_url:
+        return None
+    async with httpx2.AsyncClient(timeout=2, trust_env=False) as http:
+        try:
+            answer = await http.get(f"{settings.health_url}/healthz")
+        except httpx2.TransportError:
+            return None
+    return settings if answer.status_code == 200 else None
+
+
+def _tell(settings: Settings, runs: int, took: float, start: float) -> None:
+    out.print(f"{runs} runs in {took:.1f} s; the parts were ready after {start:.1f} s.")
+    if settings.uses_simulator:
+        out.print(
+            "The model was the simulator, a stand-in: set OPENAI_API_KEY or OPENAI_BASE_URL "
+            "for a real one."
+        )
+    out.print("The runs are kept: `durable-agents up` brings their pages back.")
 
 
 async def _start(client: Client, settings: Settings, scene: Scene) -> Shown:
@@ -128,9 +159,7 @@ async def _start(client: Client, settings: Settings, scene: Scene) -> Shown:
     return Shown(scene, handle, url)
 
 
-async def _play(
-    client: Client, shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[str]]
-) -> None:
+async def _play(shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[str]]) -> None:
     """Wait for all runs and show where they are."""
     waits = [asyncio.ensure_future(_finish(one)) for one in shown]
     killing = asyncio.ensure_future(_meddle(shown, kill_worker))
@@ -168,6 +197,13 @@ async def _meddle(shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[st
         err.print(await kill_worker())
 
 
+async def _slow_down(simulator_url: str) -> None:
+    """Let the simulator think for a moment about the run whose worker will be killed."""
+    fault = {"route": "chat", "kind": "latency", "latency_s": 1, "match": ACCOUNT}
+    async with httpx2.AsyncClient(timeout=5, trust_env=False) as http:
+        await http.post(f"{simulator_url}/_faults", json=fault)
+
+
 async def _kill_worker(health_url: str) -> str:
     """Kill the worker process as a crash would; its supervisor starts another."""
     async with httpx2.AsyncClient(timeout=5, trust_env=False) as http:
@@ -186,14 +222,13 @@ def _progress(shown: Sequence[Shown]) -> Table:
 
 
 def _show_results(shown: Sequence[Shown]) -> None:
-    table = Table("flow", "result", "s", box=None, pad_edge=False, show_lines=True)
-    for one in shown:
+    table = Table("#", "flow", "result", "s", show_lines=True, box=box.SIMPLE)
+    for number, one in enumerate(shown, 1):
         answer = one.answer if len(one.answer) <= ANSWER_CHARS else one.answer[:ANSWER_CHARS] + "…"
         colour = "red" if one.failed else "green"
-        title = f"[{colour}]{one.scene.title}[/{colour}]\n{one.scene.flow.workflow}"
-        table.add_row(
-            title,
-            f"{answer.replace('[', chr(92) + '[')}\n[dim]{one.url}[/dim]\n",
-            f"{one.seconds:.1f}",
-        )
+        title = f"[{colour}]{one.scene.title}[/{colour}]\n[dim]{one.scene.flow.workflow}[/dim]"
+        table.add_row(str(number), title, escape(answer), f"{one.seconds:.1f}")
     out.print(table)
+    out.print("Step by step, in the Temporal Web UI:")
+    for number, one in enumerate(shown, 1):
+        out.print(f"  {number}  {one.url or one.handle.id}", soft_wrap=True)

@@ -1,39 +1,55 @@
 """The command line `durable-agents`: the starters, and what runs and watches them."""
 
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+
 import typer
 
-from starters import database
-from starters.demo import demo
-from starters.doctor import doctor
-from starters.inspect import cancel, list_runs, status
-from starters.react import react
-from starters.tracked import tracked
-from starters.up import up
-from starters.weather_advice import weather_advice
-from starters.worker import worker
-
-app = typer.Typer(
-    help="Agents and business flows that survive crashes and can be watched step by step.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-
 PARTS, FLOWS, RUNS = "Parts", "Flows", "Runs"
-for command in (demo, up, worker, doctor):
-    app.command(rich_help_panel=PARTS)(command)
-app.add_typer(database.app, name="db", rich_help_panel=PARTS)
-for command in (react, weather_advice, tracked):
-    app.command(rich_help_panel=FLOWS)(command)
-app.command(rich_help_panel=RUNS)(status)
-app.command("list", rich_help_panel=RUNS)(list_runs)
-app.command(rich_help_panel=RUNS)(cancel)
+COMMANDS = {
+    "demo": ("starters.demo", "demo", PARTS),
+    "up": ("starters.up", "up", PARTS),
+    "worker": ("starters.worker", "worker", PARTS),
+    "doctor": ("starters.doctor", "doctor", PARTS),
+    "db": ("starters.database", "app", PARTS),
+    "react": ("starters.react", "react", FLOWS),
+    "weather-advice": ("starters.weather_advice", "weather_advice", FLOWS),
+    "tracked": ("starters.tracked", "tracked", FLOWS),
+    "status": ("starters.inspect", "status", RUNS),
+    "list": ("starters.inspect", "list_runs", RUNS),
+    "cancel": ("starters.inspect", "cancel", RUNS),
+}
+"""Each command's module, what it is there, and where `--help` shows it."""
+
+
+def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with some of its commands; loading all of them takes a second."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+
+    @app.callback()
+    def durable_agents() -> None:  # pyright: ignore[reportUnusedFunction] - Typer calls it
+        """Agents and business flows that survive crashes and can be watched step by step."""
+
+    for name in names:
+        module, attribute, panel = COMMANDS[name]
+        command = getattr(import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
+    return app
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    named = [name for name in sys.argv[1:2] if name in COMMANDS]
+    command_line(named or COMMANDS)()
 
 
 if __name__ == "__main__":

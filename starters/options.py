@@ -1,11 +1,72 @@
-"""The options that every starter takes."""
+"""The options that every starter takes, and how a long text reaches one."""
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import Annotated, BinaryIO
 
 import typer
 
-Id = Annotated[str, typer.Option("--id", help="The run's id; made up when left out.")]
+from durable_agents.models.conversation import MAX_TASK_CHARS
+from durable_agents.models.errors import InputError
+
+STDIN = "-"
+MOST_BYTES = 4 * MAX_TASK_CHARS + 1  # of which one is surely too many, in any script
+
+
+def _usable_id(value: str) -> str:
+    """Refuse an id that cannot be written to a server or a terminal.
+
+    Raises:
+        typer.BadParameter: It is not printable, or has space at its ends.
+    """
+    if value and (not value.isprintable() or value != value.strip()):
+        raise typer.BadParameter("an id is printable text without space at its ends.")
+    return value
+
+
+Id = Annotated[
+    str,
+    typer.Option("--id", help="The run's id; made up when left out.", callback=_usable_id),
+]
+RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id.", callback=_usable_id)]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Start the run and return at once.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 User = Annotated[str, typer.Option("--user", help="For whom the run works; an opaque id.")]
 Deadline = Annotated[float, typer.Option("--deadline", help="Seconds the run may take.", min=0.1)]
+File = Annotated[
+    Path | None, typer.Option("--file", help="Read it from this file instead, as UTF-8.")
+]
+
+
+def text_of(given: str | None, file: Path | None, *, what: str) -> str:
+    """The text that a person gave as an argument, in a file, or (`-`) on standard input.
+
+    Args:
+        given: The argument.
+        file: The file.
+        what: What the text is, for a sentence.
+
+    Raises:
+        InputError: There is none, there are two, or it cannot be read.
+    """
+    if (given is None) == (file is None):
+        raise InputError(
+            f"Give the {what} as an argument, or with --file PATH, or as `-` to have it read "
+            "from standard input."
+        )
+    if file is not None:
+        try:
+            with file.open("rb") as opened:
+                return _read(opened, what)
+        except OSError as error:
+            raise InputError(f"{file} cannot be read: {error.strerror}.") from error
+    return _read(sys.stdin.buffer, what) if given == STDIN else str(given)
+
+
+def _read(source: BinaryIO, what: str) -> str:
+    """Read as much as a text may have, and a little more, so that too much is noticed."""
+    raw = source.read(MOST_BYTES)
+    try:
+        return raw.decode(errors="ignore" if len(raw) == MOST_BYTES else "strict")
+    except UnicodeDecodeError as error:
+        raise InputError(f"The {what} is not text in UTF-8.") from error

@@ -8,11 +8,12 @@ from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from durable_agents.models.status import RunStatus
-from starters.terminal import err
+from starters.terminal import err, note, one_line, plain
 
 LOOK_EVERY_S = 0.4
 ASK_SERVER_EVERY = 5  # looks; what an activity that keeps failing says changes seldom
 QUERY_TIMEOUT_S = 3
+REASON_CHARS = 300
 
 
 async def show_progress(handle: WorkflowHandle[Any, Any], *, quiet: bool) -> None:
@@ -30,9 +31,9 @@ async def show_progress(handle: WorkflowHandle[Any, Any], *, quiet: bool) -> Non
             line = await describe(handle, deep=look % ASK_SERVER_EVERY == ASK_SERVER_EVERY - 1)
             if line and line != shown:
                 shown = line
-                status.update(line.replace("[", r"\["))
+                status.update(plain(line))
                 if not err.is_terminal:
-                    err.print(line.replace("[", r"\["))
+                    note(line, style="")
             await asyncio.sleep(LOOK_EVERY_S)
 
 
@@ -43,7 +44,7 @@ async def describe(handle: WorkflowHandle[Any, Any], *, deep: bool = False) -> s
         handle: The run.
         deep: Ask the server as well what keeps failing.
     """
-    trouble = await _trouble(handle) if deep else ""
+    trouble = await trouble_of(handle) if deep else ""
     with contextlib.suppress(RPCError, WorkflowQueryFailedError, TimeoutError):
         async with asyncio.timeout(QUERY_TIMEOUT_S):
             status = await handle.query("status", result_type=RunStatus)
@@ -54,13 +55,13 @@ async def describe(handle: WorkflowHandle[Any, Any], *, deep: bool = False) -> s
     return trouble
 
 
-async def _trouble(handle: WorkflowHandle[Any, Any]) -> str:
-    """What a step that is being tried again last failed of."""
+async def trouble_of(handle: WorkflowHandle[Any, Any]) -> str:
+    """What a step that is being tried again last failed of; empty when none is."""
     with contextlib.suppress(RPCError):
         seen = await handle.describe()
         for pending in seen.raw_description.pending_activities:
             if pending.attempt > 1:
-                reason = pending.last_failure.message.split("\n", 1)[0]
+                reason = one_line(pending.last_failure.message)[:REASON_CHARS]
                 most = f" of {pending.maximum_attempts}" if pending.maximum_attempts else ""
                 return f"({pending.activity_id}: attempt {pending.attempt}{most}: {reason})"
     return ""

@@ -1,20 +1,24 @@
 """Give an agent a task; it thinks, calls its tools, observes, and answers."""
 
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
 import typer
 
 from durable_agents.models.react import ReActInput, ReActResult
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, Id, NoWait, User
+from starters.options import AsJson, Deadline, File, Id, NoWait, User, text_of
 from starters.running import Flow, StartOptions, start_and_report
-from starters.terminal import EXIT_NO_ANSWER, err, main_of, out, run
+from starters.terminal import EXIT_NO_ANSWER, main_of, note, run, say
 
 WORKFLOW = "ReActWorkflow"
 
 
 def react(
-    task: Annotated[str, typer.Argument(help="What the agent shall do.")],
+    task: Annotated[
+        str | None, typer.Argument(help="What the agent shall do; `-` reads standard input.")
+    ] = None,
+    file: File = None,
     agent: Annotated[str, typer.Option(help="Which agent of the catalogue.")] = "assistant",
     max_rounds: Annotated[int, typer.Option(help="Rounds of think and act at most.", min=1)] = 5,
     max_tokens: Annotated[int, typer.Option(help="Budget in tokens; 0 sets none.", min=0)] = 0,
@@ -29,9 +33,12 @@ def react(
 ) -> None:
     """Give an agent a task; it thinks, calls its tools, observes, and answers."""
 
-    async def work(settings: Settings) -> None:
+    def begin(settings: Settings) -> Coroutine[Any, Any, None]:
+        return work(settings, text_of(task, file, what="task"))
+
+    async def work(settings: Settings, text: str) -> None:
         request = ReActInput(
-            task=task,
+            task=text,
             agent=agent,
             user_id=user,
             thread=thread,
@@ -41,7 +48,7 @@ def react(
             max_calls=max_calls,
             deadline_s=deadline,
         )
-        flow = Flow(WORKFLOW, "react", f"{agent}: {task}", user)
+        flow = Flow(WORKFLOW, "react", f"{agent}: {text}", user)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, ReActResult, options)
         if result is None:
@@ -51,18 +58,18 @@ def react(
         if result.stopped != "answered":
             raise typer.Exit(EXIT_NO_ANSWER)
 
-    run(work)
+    run(begin, as_json=as_json)
 
 
 def show(result: ReActResult) -> None:
     """Print the answer, and what it took."""
-    out.print(result.answer, markup=False)
+    say(result.answer)
     calls = ", ".join(call.tool for call in result.tool_calls) or "no tool"
     used = result.usage
     model = f"{result.model} (the simulator, a stand-in)" if is_simulated(result) else result.model
-    err.print(
-        f"[dim]{result.rounds} rounds; {calls}; {used.input_tokens} + {used.output_tokens} tokens"
-        f"{f'; {model}' if model else ''}; thread {result.thread}[/dim]"
+    note(
+        f"{result.rounds} rounds; {calls}; {used.input_tokens} + {used.output_tokens} tokens"
+        f"{f'; {model}' if model else ''}; thread {result.thread}"
     )
 
 

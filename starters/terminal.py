@@ -1,9 +1,13 @@
 """What all commands share: how they speak, and the exit codes they end with.
 
 Results go to standard output, everything else to standard error, so that `--json` can be piped.
+What a model, a document or a server says is printed as it is: without markup, and without the
+control characters by which it could steer the terminal.
 """
 
 import asyncio
+import io
+import json
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
@@ -11,7 +15,8 @@ from typing import Any, NoReturn
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from temporalio.service import RPCError
+from rich.text import Text
+from temporalio.service import RPCError, RPCStatusCode
 
 from durable_agents.models.errors import DurableAgentsError
 from durable_agents.runtime import logs
@@ -23,35 +28,83 @@ EXIT_NO_ANSWER = 3  # the run ended in order, but out of rounds or budget
 EXIT_STILL_OPEN = 4  # the run is started and goes on, but nobody works on it
 EXIT_INTERRUPTED = 130
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+SERVER_AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED})
+
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+_CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+
+
+def say(text: str) -> None:
+    """Print a result to standard output."""
+    out.print(plain(text))
+
+
+def note(text: str, style: str = "dim") -> None:
+    """Tell something beside the result, on standard error."""
+    err.print(plain(text, style))
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text to be shown as it is."""
+    return Text(text.translate(_CONTROLS), style)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON to standard output."""
+    out.print_json(json.dumps(value))
 
 
 def fail(sentence: str, code: int) -> NoReturn:
     """Say in one sentence what failed, and end."""
-    err.print(f"[red]{_escaped(sentence)}[/red]")
+    note(one_line(sentence), "red")
     raise typer.Exit(code)
 
 
-def run(work: Callable[[Settings], Coroutine[Any, Any, None]], *, own_parts: bool = False) -> None:
+def one_line(text: str) -> str:
+    """Text of several lines on a single one."""
+    return " ".join(text.split())
+
+
+def run(
+    work: Callable[[Settings], Coroutine[Any, Any, None]],
+    *,
+    own_parts: bool = False,
+    as_json: bool = False,
+) -> None:
     """Run a command on the settings of this process; its failures become sentences.
 
     Args:
         work: The command.
         own_parts: Whether it starts parts itself, so that `run.json` is not for it.
+        as_json: Whether standard output gets a failure as JSON as well.
     """
+    _print_whatever_comes()
     try:
         settings = Settings.load(use_run_file=not own_parts)
         logs.configure(level=settings.log_level, form=settings.log_format)
         asyncio.run(work(settings))
     except ValidationError as error:
-        fail(said_of(error), EXIT_CANNOT_START)
+        failure = "InputError", said_of(error)
     except DurableAgentsError as error:
-        fail(error.message, EXIT_CANNOT_START)
+        failure = type(error).__name__, error.message
     except RPCError as error:
-        fail(f"The Temporal server refuses: {error.message}.", EXIT_CANNOT_START)
+        failure = "TemporalError", refusal_of(error)
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    else:
+        return
+    if as_json:
+        print_json({"error": {"type": failure[0], "message": one_line(failure[1])}})
+    fail(failure[1], EXIT_CANNOT_START)
+
+
+def refusal_of(error: RPCError) -> str:
+    """What the Temporal server says to a request, in one sentence."""
+    if error.status in SERVER_AWAY:
+        return "The Temporal server does not answer any more; try again when it is back."
+    return f"The Temporal server refuses: {error.message.rstrip('.')}."
 
 
 def said_of(error: ValidationError) -> str:
@@ -64,16 +117,21 @@ def said_of(error: ValidationError) -> str:
     elif first["type"] == "string_too_long":
         most = first.get("ctx", {}).get("max_length")
         reason = f"it is longer than {most} characters; put long text into a document"
+    elif first["type"] == "string_unicode":
+        reason = "it is not text in UTF-8"
     return f"The input is not usable: {where}: {reason}."
 
 
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+def _print_whatever_comes() -> None:
+    """Let characters that the terminal's encoding does not have come out escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main_of(command: Callable[..., None]) -> None:
     """Run one command as a script of its own."""
-    app = typer.Typer(add_completion=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
     app(prog_name=f"python -m {_module_of(command)}")
 

@@ -8,7 +8,7 @@ from durable_agents.models.tracked import TrackedInput, TrackedResult
 from durable_agents.runtime.settings import Settings
 from starters.options import AsJson, Deadline, Id, NoWait, User
 from starters.running import Flow, StartOptions, start_and_report
-from starters.terminal import main_of, out, run
+from starters.terminal import main_of, run, say
 
 WORKFLOW = "TrackedWorkflow"
 
@@ -29,9 +29,9 @@ def tracked(
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, TrackedResult, options)
         if result is not None and not as_json:
-            out.print(result.result, markup=False)
+            say(result.result)
 
-    run(work)
+    run(work, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,10 @@ SAMPLES = Path("examples")
 
 @dataclass(frozen=True)
 class Parts:
-    """What runs: the settings completed, the services, where the workers tell their health."""
+    """What runs: the settings completed with where it listens, and the services."""
 
     settings: Settings
     services: EmbeddedServices
-    health_url: str
 
 
 @asynccontextmanager
@@ -44,8 +43,7 @@ async def parts_running(settings: Settings, *, processes: int = 1) -> AsyncGener
         ConfigurationError: A part cannot be started; says which and what to do.
     """
     async with EmbeddedServices(settings) as services:
-        ready = services.settings
-        url = ready.database_url.get_secret_value()
+        url = services.settings.database_url.get_secret_value()
         await migrate.upgrade(url)
         database = Database(url)
         try:
@@ -62,7 +60,8 @@ async def parts_running(settings: Settings, *, processes: int = 1) -> AsyncGener
             env={"HEALTH_PORT": str(port), "PYTHONUNBUFFERED": "1"},
         )
         await _workers_ready(services, health_url)
-        yield Parts(ready, services, health_url)
+        services.announce(health_url=health_url)
+        yield Parts(services.settings, services)
 
 
 async def _workers_ready(services: EmbeddedServices, health_url: str) -> None:
@@ -125,6 +124,6 @@ def _tell(parts: Parts, seconds: float) -> None:
     out.print(f"  Web UI    {settings.temporal_ui_url or '(not known: set TEMPORAL_UI_URL)'}")
     out.print(f"  Temporal  {settings.temporal_address}")
     out.print(f"  Model     {model}")
-    out.print(f"  Health    {parts.health_url}/healthz")
+    out.print(f"  Health    {settings.health_url}/healthz")
     out.print('Try: durable-agents react "What is 12.5 % of 2480, and the weather in Oslo?"')
     out.print("Ctrl-C stops everything.")

@@ -8,7 +8,7 @@ from durable_agents.models.weather_advice import WeatherAdviceInput, WeatherAdvi
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
 from starters.options import AsJson, Deadline, Id, NoWait, User
 from starters.running import Flow, StartOptions, start_and_report
-from starters.terminal import err, main_of, out, run
+from starters.terminal import main_of, note, run, say
 
 WORKFLOW = "WeatherAdviceWorkflow"
 
@@ -29,11 +29,11 @@ def weather_advice(
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, WeatherAdviceResult, options)
         if result is not None and not as_json:
-            out.print(result.advice, markup=False)
+            say(result.advice)
             stand_in = " (simulated)" if result.model == SIMULATOR_MODEL else ""
-            err.print(f"[dim]{result.weather.sentence()}{stand_in}[/dim]")
+            note(f"{result.weather.sentence()}{stand_in}")
 
-    run(work)
+    run(work, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
 from temporalio.testing import WorkflowEnvironment
 
 from durable_agents.db import migrate
@@ -27,8 +26,7 @@ from workers.roles import ROLES
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOREIGN = ("TEMPORAL_", "OPENAI_", "PG")
-SKIPPING = (
-    "frontend.WorkflowTimeSkippingEnabled=true",
+QUICK = (
     'history.timerProcessorMaxTimeShift="10ms"',  # else each timer comes a second late
     "history.transferProcessorMaxPollRPS=10000",
     "history.timerProcessorMaxPollRPS=10000",
@@ -87,20 +85,15 @@ async def running_workers(client: Client, settings: Settings) -> AsyncGenerator[
         yield resources
 
 
-@asynccontextmanager
-async def time_skipping_server(*dynamic_config: str) -> AsyncGenerator[WorkflowEnvironment]:
-    """A server on which each run's clock jumps to its next timer."""
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        plugins=[plugin()],
-        dev_server_existing_path=str(temporal_program()),
-        dev_server_extra_args=[
-            f"--dynamic-config-value={value}" for value in (*SKIPPING, *dynamic_config)
+def server_options(*dynamic_config: str) -> dict[str, Any]:
+    """How the SDK starts a server in memory, with ours for a client."""
+    return {
+        "plugins": [plugin()],
+        "dev_server_existing_path": str(temporal_program()),
+        "dev_server_extra_args": [
+            f"--dynamic-config-value={value}" for value in (*QUICK, *dynamic_config)
         ],
-        search_attributes=[
-            SearchAttributeKey.for_keyword(name) for name in ("Pattern", "UserId", "Phase")
-        ],
-    ) as environment:
-        yield environment
+    }
 
 
 @pytest.fixture(scope="session")
@@ -146,5 +139,7 @@ async def worker(client: Client, settings: Settings) -> AsyncIterator[Resources]
 
 @pytest.fixture(scope="session")
 async def time_skipping(_no_foreign_environment: None) -> AsyncIterator[WorkflowEnvironment]:
-    async with time_skipping_server() as environment:
+    """A server on which a run's clock jumps to its next timer, unless an activity is at work."""
+    options = server_options("frontend.WorkflowTimeSkippingEnabled=true")
+    async with await WorkflowEnvironment.start_time_skipping_v2(**options) as environment:
         yield environment

@@ -96,6 +96,7 @@ class AgentLoop:
                 OpenThreadInput(text=task, agent=self._agent, user_id=self._user_id, thread=thread),
                 activity_id="open-thread",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary="open a thread with the task",
             )

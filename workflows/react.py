@@ -78,6 +78,7 @@ class ReActWorkflow(Flow):
                 LoggedError(type=stopped, message=message),
                 activity_id="log-error",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary="log why the run ends without an answer",
             )

@@ -71,6 +71,7 @@ class TrackedWorkflow(Flow):
             row,
             activity_id=activity_id,
             start_to_close_timeout=policies.DATABASE_TIMEOUT,
+            heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
             retry_policy=policies.DATABASE,
             summary=f"workflow_status: {row.status}, {row.step}",
         )
@@ -82,6 +83,7 @@ class TrackedWorkflow(Flow):
                 task_id,
                 activity_id="init",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary=f"validate task {task_id}"[:200],
             )
@@ -110,6 +112,7 @@ class TrackedWorkflow(Flow):
                 SaveResultInput(task_id=task_id, result=text),
                 activity_id="step2",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary="save the result",
             )

@@ -18,6 +18,7 @@ from durable_agents.models.errors import ConfigurationError, DurableAgentsError
 from durable_agents.runtime.activity_interceptor import ActivityDefaults
 from durable_agents.runtime.converter import DATA_CONVERTER
 from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.workflow_interceptor import WorkflowDefaults
 
 START_HINT = (
     "Start the parts with `durable-agents up` in this folder, or set TEMPORAL_ADDRESS "
@@ -30,7 +31,7 @@ def plugin() -> SimplePlugin:
     return SimplePlugin(
         "durable-agents",
         data_converter=DATA_CONVERTER,
-        interceptors=[ActivityDefaults()],
+        interceptors=[ActivityDefaults(), WorkflowDefaults()],
         workflow_failure_exception_types=[pydantic.ValidationError, DurableAgentsError],
     )
 

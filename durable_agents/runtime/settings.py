@@ -49,6 +49,7 @@ class Settings(BaseModel):
     temporal_ui_port: int = Field(default=8233, ge=0, le=65535)
     simulator_port: int = Field(default=8230, ge=0, le=65535)
     health_host: str = "127.0.0.1"
+    health_url: str = ""
     health_port: int = Field(default=8231, ge=0, le=65535)
     sqlite_synchronous: Literal["FULL", "NORMAL"] = "FULL"
 

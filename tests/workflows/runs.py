@@ -59,13 +59,13 @@ async def result_of(handle: WorkflowHandle[Any, Any]) -> Any:
 
 
 async def failure_of(handle: WorkflowHandle[Any, Any]) -> tuple[str, str]:
-    """The type and the message of the failure that lies at the bottom of a failed run."""
+    """The type and the message of the failure that a step of a failed run raised."""
     try:
         result = await result_of(handle)
     except WorkflowFailureError as error:
         cause: BaseException = error.cause
-        while isinstance(cause, FailureError) and cause.cause is not None:
-            cause = cause.cause
+        while not isinstance(cause, ApplicationError) and cause.__cause__ is not None:
+            cause = cause.__cause__
         kind = cause.type if isinstance(cause, ApplicationError) else None
         message = cause.message if isinstance(cause, FailureError) else str(cause)
         return kind or type(cause).__name__, message
@@ -77,9 +77,7 @@ async def status_of(handle: WorkflowHandle[Any, Any]) -> RunStatus:
     return await handle.query("status", result_type=RunStatus)
 
 
-async def until(
-    condition: Callable[[], Awaitable[bool]], what: str, *, within: float = 10
-) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str, *, within: float = 10) -> None:
     """Wait until something is so."""
     for _ in range(int(within / 0.02)):
         if await condition():
@@ -90,11 +88,17 @@ async def until(
 
 async def until_step(handle: WorkflowHandle[Any, Any], step: str) -> None:
     """Wait until a run is in a step."""
+    seen = RunStatus()
 
     async def there() -> bool:
-        return (await status_of(handle)).step == step
+        nonlocal seen
+        seen = await status_of(handle)
+        return seen.step == step
 
-    await until(there, f"step {step}")
+    try:
+        await until(there, f"step {step}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {seen}") from None
 
 
 async def events_of(handle: WorkflowHandle[Any, Any]) -> list[HistoryEvent]:

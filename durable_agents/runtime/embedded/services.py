@@ -55,6 +55,7 @@ class EmbeddedServices:
         self._stack = AsyncExitStack()
         self._children: Children | None = None
         self._watch: Watch | None = None
+        self._values: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -76,6 +77,12 @@ class EmbeddedServices:
     def settings(self) -> Settings:
         """The given settings, completed with where the started parts listen."""
         return self._settings
+
+    def announce(self, **values: str) -> None:
+        """Add to `run.json` where something else listens that was started beside the parts."""
+        self._values = {**self._values, **values}
+        write_run_file(self._given.run_file, self._values)
+        self._settings = self._settings.model_copy(update=values)
 
     def pid_of(self, name: str) -> int:
         """The process id of a part or an added child that runs."""
@@ -131,6 +138,7 @@ class EmbeddedServices:
         values = await self._start_parts(self._children)
         self._stack.callback(remove_run_file, self._given.run_file)
         write_run_file(self._given.run_file, values)
+        self._values = values
         self._settings = _completed(self._given, values)
 
     async def _start_parts(self, children: Children) -> dict[str, Any]:
