@@ -71,7 +71,7 @@ class ToolActivities:
             result = await tool.run(parse_arguments(tool, text), context)
             content, failed = render_result(tool, result), False
         except FinalError as error:
-            content, failed = f"Error: {error.message}", True
+            content, failed = render_result(tool, f"Error: {error.message}"), True
         async with self._database.statement() as connection:
             await add_observation(
                 connection, step, answers=call.message, call=call.index, content=content

@@ -1,16 +1,13 @@
 """Starts a run, shows where it is while it works, and tells how it ended."""
 
 import asyncio
-import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
-from pydantic import BaseModel
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from pydantic import BaseModel, ValidationError
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
@@ -27,12 +24,19 @@ from durable_agents.models import queues
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
+from starters.presence import nobody_works
 from starters.progress import show_progress
-from starters.terminal import EXIT_RUN_FAILED, EXIT_STILL_OPEN, err, fail, out
+from starters.terminal import (
+    EXIT_RUN_FAILED,
+    EXIT_STILL_OPEN,
+    fail,
+    note,
+    one_line,
+    print_json,
+    say,
+)
 
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)  # a worker killed inside a workflow task
-NOBODY_FOR_S = 15
-POLLER_SEEN_WITHIN = timedelta(seconds=75)  # a poll lasts up to a minute
 
 PATTERN = SearchAttributeKey.for_keyword("Pattern")
 USER_ID = SearchAttributeKey.for_keyword("UserId")
@@ -110,81 +114,83 @@ async def start_and_report(
     client = await connect(settings)
     handle = await start(client, flow, request, options.workflow_id)
     url = run_url(settings, client.namespace, handle.id, handle.first_execution_run_id or "")
-    place = {"id": handle.id, "run": handle.first_execution_run_id, "url": url}
+    place = {"id": handle.id, "run": handle.first_execution_run_id or "", "url": url}
     if not options.wait:
         _print_started(place, options)
         return None
     if not options.as_json:
-        err.print(f"[dim]{handle.id}  {url}[/dim]")
-    result = await wait_for(client, handle, result_type, place, options)
+        note(f"{handle.id}  {url}")
+    try:
+        result = await wait_for(client, place, result_type, options)
+    except asyncio.CancelledError:
+        _tell_left(place, options)
+        raise
     if options.as_json:
         done = {**place, "status": "completed", **result.model_dump(mode="json")}
-        done["simulator"] = done.get("model") == SIMULATOR_MODEL
-        out.print_json(json.dumps(done))
+        model = done.get("model")
+        done["simulator"] = model == SIMULATOR_MODEL if model else settings.uses_simulator
+        print_json(done)
     return result
 
 
 async def wait_for(
-    client: Client,
-    handle: WorkflowHandle[Any, Any],
-    result_type: type[Result],
-    place: dict[str, Any],
-    options: StartOptions,
+    client: Client, place: Mapping[str, str], result_type: type[Result], options: StartOptions
 ) -> Result:
     """Wait for the end of a run, showing where it is; end the command when it failed."""
-    handle = client.get_workflow_handle(handle.id, result_type=result_type)
-    work = asyncio.ensure_future(handle.result())
-    watch = asyncio.ensure_future(show_progress(handle, quiet=options.as_json))
-    lonely = asyncio.ensure_future(_nobody_works(client))
+    chain = client.get_workflow_handle(
+        place["id"], run_id=place["run"] or None, result_type=result_type
+    )
+    latest = client.get_workflow_handle(place["id"])
+    work = asyncio.ensure_future(chain.result())
+    watch = asyncio.ensure_future(show_progress(latest, quiet=options.as_json))
+    lonely = asyncio.ensure_future(nobody_works(client, latest))
     try:
         await asyncio.wait({work, lonely}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
-            _tell_nobody_works(place, options)
+            _tell_stuck(lonely.result(), place, options)
         return await work
     except WorkflowFailureError as error:
         _tell_failure(error, place, options)
+    except ValidationError:
+        _tell_unreadable(place, options)
     finally:
         for task in (work, watch, lonely):
             task.cancel()
         await asyncio.gather(work, watch, lonely, return_exceptions=True)
 
 
-async def _nobody_works(client: Client) -> None:
-    """Return once no worker has been there for a while."""
-    missing = 0
-    while missing * 3 < NOBODY_FOR_S:
-        missing = 0 if await has_workers(client) else missing + 1
-        await asyncio.sleep(3)
-
-
-async def has_workers(client: Client, queue: str = queues.WORKFLOWS) -> bool:
-    """Whether a worker has polled a task queue lately."""
-    kind = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
-    if queue != queues.WORKFLOWS:
-        kind = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
-    described = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-        )
-    )
-    since = datetime.now(UTC) - POLLER_SEEN_WITHIN
-    return any(
-        poller.last_access_time.ToDatetime(tzinfo=UTC) > since for poller in described.pollers
-    )
-
-
-def _tell_nobody_works(place: dict[str, Any], options: StartOptions) -> NoReturn:
+def _tell_stuck(missing: str, place: Mapping[str, str], options: StartOptions) -> NoReturn:
     sentence = (
-        f"Run {place['id']} is started and safe, but no worker is there to do it. Start one with "
-        f"`python -m workers` (or `durable-agents up`); `durable-agents status {place['id']}` "
-        "shows it."
+        f"Run {place['id']} is started and safe, but {missing}. It goes on by itself when "
+        "`python -m workers` (or `durable-agents up`) runs again; "
+        f"`durable-agents status {place['id']}` shows it."
     )
-    _print_failure(place, options, "open", "NoWorker", sentence)
+    _print_failure(place, options, "running", "NobodyWorks", sentence)
     fail(sentence, EXIT_STILL_OPEN)
 
 
+def _tell_left(place: Mapping[str, str], options: StartOptions) -> None:
+    """Say that a run goes on although somebody pressed Ctrl-C."""
+    if options.as_json:
+        print_json({**place, "status": "running"})
+    note(
+        f"Run {place['id']} goes on without you: `durable-agents status {place['id']}` shows it, "
+        f"`durable-agents cancel {place['id']}` ends it.",
+        style="yellow",
+    )
+
+
+def _tell_unreadable(place: Mapping[str, str], options: StartOptions) -> NoReturn:
+    sentence = (
+        f"Run {place['id']} completed, but its result is not one that this release can read; "
+        "use the release that its worker runs."
+    )
+    _print_failure(place, options, "completed", "UnreadableResult", sentence)
+    fail(sentence, EXIT_RUN_FAILED)
+
+
 def _tell_failure(
-    error: WorkflowFailureError, place: dict[str, Any], options: StartOptions
+    error: WorkflowFailureError, place: Mapping[str, str], options: StartOptions
 ) -> NoReturn:
     """Say why a run ended without a result, and end."""
     kind, reason = failure_of(error)
@@ -209,24 +215,23 @@ def failure_of(error: WorkflowFailureError) -> tuple[str, str]:
         cause = cause.cause
     kind = getattr(cause, "type", None) or type(cause).__name__
     message = cause.message if isinstance(cause, FailureError) else str(cause)
-    return str(kind), message or str(kind)
+    return str(kind), one_line(message) or str(kind)
 
 
 def _ended(kind: str) -> str:
     return {"Cancelled": "was cancelled", "Terminated": "was terminated"}.get(kind, "failed")
 
 
-def _print_started(place: dict[str, Any], options: StartOptions) -> None:
+def _print_started(place: Mapping[str, str], options: StartOptions) -> None:
     if options.as_json:
-        out.print_json(json.dumps({**place, "status": "running"}))
+        print_json({**place, "status": "running"})
         return
-    out.print(f"Started {place['id']}. {place['url']}")
-    out.print(f"[dim]durable-agents status {place['id']} shows where it is.[/dim]")
+    say(f"Started {place['id']}. {place['url']}".rstrip())
+    note(f"`durable-agents status {place['id']}` shows where it is.")
 
 
 def _print_failure(
-    place: dict[str, Any], options: StartOptions, status: str, kind: str, reason: str
+    place: Mapping[str, str], options: StartOptions, status: str, kind: str, reason: str
 ) -> None:
     if options.as_json:
-        error = {"type": kind, "message": reason}
-        out.print_json(json.dumps({**place, "status": status, "error": error}))
+        print_json({**place, "status": status, "error": {"type": kind, "message": reason}})

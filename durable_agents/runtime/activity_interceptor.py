@@ -47,11 +47,14 @@ class _Defaults(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except DurableAgentsError as error:
-            raise as_application_error(error) from error
+            # Without its cause: history keeps the sentence, the log keeps the trace.
+            logger.info("Activity failed", exc_info=True)
+            raise as_application_error(error) from None
         except ValidationError as error:
+            logger.info("Activity failed", exc_info=True)
             raise ApplicationError(
                 str(error), type="ValidationError", non_retryable=True
-            ) from error
+            ) from None
         finally:
             if beat is not None:
                 beat.stop()
