@@ -1,10 +1,11 @@
 """Many agents at once with a model that takes one second, and one agent with many rounds.
 
-    python -m benchmarks.agents [--runs 50 200] [--long 300]
+    python -m benchmarks.agents [--runs 50 200] [--pairs 1] [--long 300]
 
 Wall time is set against the ideal, in which nothing but the model takes time; CPU seconds are
 those of the worker process and of the Temporal server for each round. A round is a model call
-and, but for the last, a tool call and its observation. The long run tells whether round 300
+and, but for the last, a tool call and its observation. The same on plain Temporal, with a sleep
+for the model and empty activities for the rest, runs in turn with it. The long run tells whether round 300
 still costs what round 20 did, with the model answering at once.
 """
 
@@ -12,50 +13,80 @@ import argparse
 import asyncio
 import secrets
 import statistics
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import httpx2
 from temporalio.client import Client
 
-from benchmarks.bench import Bench, Clock, bench, cpu_of_tree, our_worker, pid_named, run_react
+from benchmarks.bench import (
+    Bench,
+    Clock,
+    WorkerProcess,
+    bench,
+    cpu_of_tree,
+    our_worker,
+    pid_named,
+    run_react,
+    worker_process,
+)
+from benchmarks.plain import QUEUE, SLOW_S, PlainAgentWorkflow
 from durable_agents.models import queues
 from durable_agents.models.react import ReActInput
 
 ROUNDS = 5
-MODEL_S = 1.0
+MODEL_S = SLOW_S
 SETTLE_S = 0.5
 
 
-async def main(runs: Sequence[int], long: int) -> None:
+async def main(runs: Sequence[int], long: int, pairs: int) -> None:
     """Measure and print."""
-    async with bench() as parts, our_worker(parts) as worker:
-        await asyncio.gather(*(run_react(parts.client, 2) for _ in range(10)))
-        for count in runs:
-            async with _slow_model(parts.settings.simulator_url):
-                await _crowd(parts, worker.pid, count)
-            print(f"    worker's memory: {worker.resident_mib():.0f} MiB")
-        if long:
-            await _long_run(parts.client, long)
+    async with bench() as parts:
+        plain_argv = ["-m", "benchmarks.plain", parts.settings.temporal_address]
+        async with (
+            our_worker(parts) as ours,
+            worker_process(plain_argv, {}, ready=False) as plain,
+        ):
+            await asyncio.gather(*(run_react(parts.client, 2) for _ in range(10)))
+            await asyncio.gather(*(_plain_agent(parts.client) for _ in range(10)))
+            for count in [count for count in runs for _ in range(pairs)]:
+                await _crowd(parts, plain, count, "plain", _plain_agent)
+                async with _slow_model(parts.settings.simulator_url):
+                    await _crowd(parts, ours, count, "ReAct", _agent)
+            if long:
+                await _long_run(parts.client, long)
 
 
-async def _crowd(parts: Bench, worker: int, count: int) -> None:
+async def _agent(client: Client) -> None:
+    await run_react(client, ROUNDS - 1)
+
+
+async def _plain_agent(client: Client) -> None:
+    await client.execute_workflow(
+        PlainAgentWorkflow.run, ROUNDS, id=f"plain-{secrets.token_hex(6)}", task_queue=QUEUE
+    )
+
+
+async def _crowd(
+    parts: Bench,
+    worker: WorkerProcess,
+    count: int,
+    name: str,
+    work: Callable[[Client], Awaitable[None]],
+) -> None:
     """Run some agents at once."""
     server = pid_named(parts, "temporal")
-    before = cpu_of_tree(worker), cpu_of_tree(server)
+    before = worker.cpu(), cpu_of_tree(server)
     clock = Clock()
-    await asyncio.gather(*(run_react(parts.client, ROUNDS - 1) for _ in range(count)))
+    await asyncio.gather(*(work(parts.client) for _ in range(count)))
     wall = clock.seconds()
     await asyncio.sleep(SETTLE_S)
-    spent = [
-        (b - a) * 1000 / (count * ROUNDS)
-        for a, b in zip(before, (cpu_of_tree(worker), cpu_of_tree(server)), strict=True)
-    ]
-    ideal = ROUNDS * MODEL_S
+    after = worker.cpu(), cpu_of_tree(server)
+    spent = [(b - a) * 1000 / (count * ROUNDS) for a, b in zip(before, after, strict=True)]
     print(
-        f"{count} runs at once, {ROUNDS} rounds, model {MODEL_S:g} s: {wall:.2f} s, "
-        f"{wall / ideal:.2f} times the ideal; CPU a round: worker {spent[0]:.1f} ms, "
-        f"server {spent[1]:.1f} ms"
+        f"{name}: {count} runs at once, {ROUNDS} rounds, model {MODEL_S:g} s: {wall:.2f} s, "
+        f"{wall / (ROUNDS * MODEL_S):.2f} times the ideal; CPU a round: worker {spent[0]:.1f} ms, "
+        f"server {spent[1]:.1f} ms; worker's memory {worker.resident_mib():.0f} MiB"
     )
 
 
@@ -101,5 +132,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, nargs="*", default=[50, 200])
     parser.add_argument("--long", type=int, default=300)
+    parser.add_argument("--pairs", type=int, default=1)
     given = parser.parse_args()
-    asyncio.run(main(given.runs, given.long))
+    asyncio.run(main(given.runs, given.long, given.pairs))

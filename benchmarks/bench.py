@@ -18,6 +18,7 @@ from durable_agents.db import migrate
 from durable_agents.models import queues
 from durable_agents.models.react import ReActInput
 from durable_agents.runtime.connection import connect
+from durable_agents.runtime.embedded.postgres_home import remove_home
 from durable_agents.runtime.embedded.services import EmbeddedServices
 from durable_agents.runtime.settings import Settings
 
@@ -47,10 +48,13 @@ async def bench() -> AsyncGenerator[Bench]:
             dotenv=None,
             use_run_file=False,
         )
-        async with EmbeddedServices(settings) as services:
-            await migrate.upgrade(services.settings.database_url.get_secret_value())
-            client = await connect(services.settings)
-            yield Bench(services.settings, client, services)
+        try:
+            async with EmbeddedServices(settings) as services:
+                await migrate.upgrade(services.settings.database_url.get_secret_value())
+                client = await connect(services.settings)
+                yield Bench(services.settings, client, services)
+        finally:
+            remove_home(Path(folder))
 
 
 @dataclass(frozen=True)

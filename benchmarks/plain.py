@@ -16,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 QUEUE = "plain"
 TIMEOUT = timedelta(seconds=30)
+SLOW_S = 1.0
 HEARTBEAT_TIMEOUT = timedelta(seconds=5)
 
 
@@ -34,6 +35,13 @@ async def second(number: int) -> int:
 @activity.defn
 async def third(number: int) -> int:
     """Do nothing."""
+    return number
+
+
+@activity.defn
+async def slow(number: int) -> int:
+    """Take as long as the model of the benchmark."""
+    await asyncio.sleep(SLOW_S)
     return number
 
 
@@ -75,6 +83,28 @@ class PlainQueuesWorkflow:
         return rounds
 
 
+@workflow.defn
+class PlainAgentWorkflow:
+    """Some rounds of a slow activity and two empty ones; the last has the slow one alone."""
+
+    @workflow.run
+    async def run(self, rounds: int) -> int:
+        """Run the rounds."""
+        for number in range(rounds):
+            for step in (slow, second, third) if number + 1 < rounds else (slow,):
+                await workflow.execute_activity(
+                    step,
+                    number,
+                    start_to_close_timeout=TIMEOUT,
+                    retry_policy=RetryPolicy(maximum_attempts=5),
+                )
+        return rounds
+
+
+WORKFLOWS = [PlainWorkflow, PlainQueuesWorkflow, PlainAgentWorkflow]
+SLOTS = 200
+
+
 async def serve(address: str) -> None:
     """Run the worker."""
     client = await Client.connect(address)
@@ -82,8 +112,9 @@ async def serve(address: str) -> None:
         Worker(
             client,
             task_queue=queue,
-            workflows=[PlainWorkflow, PlainQueuesWorkflow] if queue == QUEUE else [],
-            activities=[first, second, third],
+            workflows=WORKFLOWS if queue == QUEUE else [],
+            activities=[first, second, third, slow],
+            max_concurrent_activities=SLOTS,
             workflow_runner=UnsandboxedWorkflowRunner(),
         )
         for queue in (QUEUE, f"{QUEUE}-1", f"{QUEUE}-2")
