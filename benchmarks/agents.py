@@ -5,8 +5,8 @@
 Wall time is set against the ideal, in which nothing but the model takes time; CPU seconds are
 those of the worker process and of the Temporal server for each round. A round is a model call
 and, but for the last, a tool call and its observation. The same on plain Temporal, with a sleep
-for the model and empty activities for the rest, runs in turn with it. The long run tells whether round 300
-still costs what round 20 did, with the model answering at once.
+for the model and empty activities for the rest, runs in turn with it. The long run tells
+whether round 300 still costs what round 20 did, with the model answering at once.
 """
 
 import argparse

@@ -9,8 +9,8 @@ from durable_agents.db import migrate
 from durable_agents.db.engine import Database
 from durable_agents.db.seed import seed as load
 from durable_agents.models.errors import ConfigurationError
-from durable_agents.runtime.settings import Settings
-from starters.terminal import out, run
+from durable_agents.runtime.settings import NO_DATABASE, Settings
+from starters.terminal import run, say
 
 app = typer.Typer(help="The database: bring its tables up to date, load the sample data.")
 
@@ -24,7 +24,7 @@ def upgrade() -> None:
         before = await migrate.current_revision(url)
         await migrate.upgrade(url)
         now = migrate.head_revision()
-        out.print(f"Up to date at {now}." if before == now else f"Upgraded to {now}.")
+        say(f"Up to date at {now}." if before == now else f"Upgraded to {now}.")
 
     run(work)
 
@@ -43,7 +43,7 @@ def seed(
         finally:
             await database.close()
         told = ", ".join(f"{count} {name}" for name, count in vars(counts).items())
-        out.print(f"The sample data is there: {told}.")
+        say(f"The sample data is there: {told}.")
 
     run(work)
 
@@ -56,8 +56,5 @@ def database_url(settings: Settings) -> str:
     """
     url = settings.database_url.get_secret_value()
     if not url:
-        raise ConfigurationError(
-            "No database is named. Start the parts with `durable-agents up` in this folder, "
-            "or set DATABASE_URL."
-        )
+        raise ConfigurationError(NO_DATABASE)
     return url

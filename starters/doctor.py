@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
+from rich.text import Text
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from durable_agents.clients.model import ModelClient
 from durable_agents.db import migrate
@@ -15,12 +17,16 @@ from durable_agents.db.engine import Database
 from durable_agents.models import queues
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
 from durable_agents.runtime.connection import connect
-from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.settings import NO_MODEL, Settings
 from starters.database import database_url
-from starters.running import has_workers
-from starters.terminal import EXIT_RUN_FAILED, out, run
+from starters.presence import has_workers
+from starters.terminal import EXIT_CANNOT_START, one_line, out, plain, refusal_of, run
 
+QUEUES = (queues.WORKFLOWS, queues.LLM, queues.TOOLS, queues.POOL)
 SEARCH_ATTRIBUTES = ("Pattern", "UserId", "Phase")
+
+
+Check = Callable[[], Awaitable[str]]
 
 
 def doctor(
@@ -29,42 +35,58 @@ def doctor(
     """Look at every part that is needed, and say what to do about what is missing."""
 
     async def work(settings: Settings) -> None:
-        checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        well = await _look(
             ("Python", _python),
-            ("Temporal", lambda: _temporal(settings)),
-            ("Search attributes", lambda: _search_attributes(settings)),
-            ("Workers", lambda: _workers(settings)),
             ("Database", lambda: _database(settings)),
-        ]
-        if not quick:
-            checks.append(("Model", lambda: _model(settings)))
-        ailing = 0
-        for name, check in checks:
-            try:
-                out.print(f"[green]ok[/green]    {name}: {await check()}")
-            except DurableAgentsError as error:
-                ailing += 1
-                out.print(f"[red]ailing[/red]  {name}: {error.message}")
-        if ailing:
-            raise typer.Exit(EXIT_RUN_FAILED)
+            *([] if quick else [("Model", lambda: _model(settings))]),
+        )
+        try:
+            client = await connect(settings)
+        except ConfigurationError as error:
+            _ailing("Temporal", error.message)
+            well = False
+        else:
+            well &= await _look(
+                ("Temporal", lambda: _temporal(client)),
+                ("Search attributes", lambda: _search_attributes(client)),
+                ("Workers", lambda: _workers(client)),
+            )
+        if not well:
+            raise typer.Exit(EXIT_CANNOT_START)
 
     run(work)
+
+
+async def _look(*checks: tuple[str, Check]) -> bool:
+    """Tell how each part is; whether all are well."""
+    well = True
+    for name, check in checks:
+        try:
+            told = await check()
+        except DurableAgentsError as error:
+            _ailing(name, error.message)
+            well = False
+        except RPCError as error:
+            _ailing(name, refusal_of(error))
+            well = False
+        else:
+            out.print(Text.assemble(("ok      ", "green"), plain(f"{name}: {told}")))
+    return well
+
+
+def _ailing(name: str, sentence: str) -> None:
+    out.print(Text.assemble(("ailing  ", "red"), plain(f"{name}: {one_line(sentence)}")))
 
 
 async def _python() -> str:
     return sys.version.split()[0]
 
 
-async def _temporal(settings: Settings) -> str:
-    client = await connect(settings)
-    return (
-        f"{client.service_client.config.target_host}, namespace {client.namespace}, "
-        f"as {client.identity}"
-    )
+async def _temporal(client: Client) -> str:
+    return f"{client.service_client.config.target_host}, namespace {client.namespace}"
 
 
-async def _search_attributes(settings: Settings) -> str:
-    client = await connect(settings)
+async def _search_attributes(client: Client) -> str:
     known = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
@@ -79,22 +101,13 @@ async def _search_attributes(settings: Settings) -> str:
     return ", ".join(SEARCH_ATTRIBUTES)
 
 
-async def _workers(settings: Settings) -> str:
-    client = await connect(settings)
-    missing = [queue for queue in _queues() if not await _polled(client, queue)]
+async def _workers(client: Client) -> str:
+    missing = [queue for queue in QUEUES if not await has_workers(client, queue)]
     if missing:
         raise ConfigurationError(
             f"nobody works on {', '.join(missing)}: start a worker with `python -m workers`."
         )
-    return ", ".join(_queues())
-
-
-async def _polled(client: Client, queue: str) -> bool:
-    return await has_workers(client, queue)
-
-
-def _queues() -> tuple[str, ...]:
-    return (queues.WORKFLOWS, queues.LLM, queues.TOOLS, queues.POOL)
+    return ", ".join(QUEUES)
 
 
 async def _database(settings: Settings) -> str:
@@ -108,6 +121,8 @@ async def _database(settings: Settings) -> str:
 
 
 async def _model(settings: Settings) -> str:
+    if not settings.names_model:
+        raise ConfigurationError(NO_MODEL)
     model = ModelClient(
         base_url=settings.openai_base_url,
         api_key=settings.openai_api_key.get_secret_value(),

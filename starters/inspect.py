@@ -1,11 +1,13 @@
 """Look at runs, and cancel them."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -19,12 +21,11 @@ from durable_agents.models.errors import NotFoundError
 from durable_agents.models.status import RunStatus
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import Settings
-from starters.options import AsJson
-from starters.progress import describe
+from starters.options import AsJson, RunId
+from starters.progress import QUERY_TIMEOUT_S, trouble_of
 from starters.running import failure_of
-from starters.terminal import err, out, run
+from starters.terminal import one_line, out, plain, print_json, run, say
 
-RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
 _STATUS_COLOURS: Mapping[str, str] = {
     "running": "cyan",
     "completed": "green",
@@ -38,32 +39,33 @@ def status(workflow_id: RunId, as_json: AsJson = False) -> None:
     """Where a run is: state, step, error, usage."""
 
     async def work(settings: Settings) -> None:
-        client = await connect(settings)
-        seen = await _describe(client, workflow_id)
-        told = await _status_of(client, workflow_id)
-        facts: dict[str, Any] = {
-            "id": seen.id,
-            "run": seen.run_id,
-            "workflow": seen.workflow_type,
-            "status": status_name(seen.status),
-            "started": seen.start_time.isoformat(),
-            "closed": seen.close_time.isoformat() if seen.close_time else None,
-            "url": run_url(settings, client.namespace, seen.id, seen.run_id),
-            **(told.model_dump(mode="json") if told else {"error": await _failure(client, seen)}),
-        }
-        if told is None and seen.status == WorkflowExecutionStatus.RUNNING:
-            facts["error"] = "No worker answers just now; start one with `python -m workers`."
+        facts = await _facts(settings, await connect(settings), workflow_id)
         if as_json:
-            out.print_json(json.dumps(facts))
+            print_json(facts)
             return
         for name, value in facts.items():
             if value not in ("", None, [], 0):
-                out.print(f"[bold]{name:<12}[/bold] {_plain(value)}")
-        if seen.status == WorkflowExecutionStatus.RUNNING:
-            line = await describe(client.get_workflow_handle(workflow_id), deep=True)
-            err.print(f"[dim]{line}[/dim]")
+                out.print(Text.assemble((f"{name:<12} ", "bold"), plain(_words(value))))
 
-    run(work)
+    run(work, as_json=as_json)
+
+
+async def _facts(settings: Settings, client: Client, workflow_id: str) -> dict[str, Any]:
+    """All that is known of a run: by the server, and by the run itself where a worker answers."""
+    seen = await _describe(client, workflow_id)
+    told = await _status_of(client, workflow_id)
+    running = seen.status == WorkflowExecutionStatus.RUNNING
+    facts: dict[str, Any] = {
+        **_row(settings, client, seen),
+        **dict.fromkeys(RunStatus.model_fields),
+        **(told.model_dump(mode="json") if told else {}),
+    }
+    if told is None and running:
+        facts["error"] = "No worker answers just now; start one with `python -m workers`."
+    elif not facts["error"]:
+        facts["error"] = await _failure(client, seen)
+    facts["trouble"] = await trouble_of(client.get_workflow_handle(seen.id)) if running else ""
+    return facts
 
 
 def list_runs(
@@ -75,21 +77,43 @@ def list_runs(
 
     async def work(settings: Settings) -> None:
         client = await connect(settings)
-        rows = [_row(seen) async for seen in client.list_workflows(query or None, limit=limit)]
+        runs = [seen async for seen in client.list_workflows(query or None, limit=limit)]
         if as_json:
-            out.print_json(json.dumps(rows))
-            return
-        table = Table("id", "workflow", "status", "started", box=None, pad_edge=False)
-        for row in rows:
-            colour = _STATUS_COLOURS.get(row["status"], "yellow")
-            shown = f"[{colour}]{row['status']}[/{colour}]"
-            table.add_row(row["id"], row["workflow"], shown, row["started"])
-        out.print(table if rows else "No runs.")
+            print_json([_row(settings, client, seen) for seen in runs])
+        else:
+            out.print(_table(runs) if runs else "No runs.")
 
-    run(work)
+    run(work, as_json=as_json)
 
 
-def cancel(workflow_id: RunId) -> None:
+def _row(settings: Settings, client: Client, seen: WorkflowExecution) -> dict[str, Any]:
+    return {
+        "id": seen.id,
+        "run": seen.run_id,
+        "workflow": seen.workflow_type,
+        "status": status_name(seen.status),
+        "started": seen.start_time.isoformat(),
+        "closed": seen.close_time.isoformat() if seen.close_time else None,
+        "url": run_url(settings, client.namespace, seen.id, seen.run_id),
+    }
+
+
+def _table(runs: Sequence[WorkflowExecution]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "workflow", "status", "started"):
+        table.add_column(column, overflow="fold")
+    for seen in runs:
+        name = status_name(seen.status)
+        table.add_row(
+            plain(seen.id),
+            plain(seen.workflow_type),
+            plain(name, _STATUS_COLOURS.get(name, "yellow")),
+            seen.start_time.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        )
+    return table
+
+
+def cancel(workflow_id: RunId, as_json: AsJson = False) -> None:
     """Cancel a run: it stops at its current step, and compensates where it has to."""
 
     async def work(settings: Settings) -> None:
@@ -101,9 +125,12 @@ def cancel(workflow_id: RunId) -> None:
                 "there is nothing to cancel."
             )
         await client.get_workflow_handle(workflow_id).cancel()
-        out.print(f"Asked {workflow_id} to stop.")
+        if as_json:
+            print_json({"id": seen.id, "run": seen.run_id, "status": "cancelling"})
+        else:
+            say(f"Asked {workflow_id} to stop.")
 
-    run(work)
+    run(work, as_json=as_json)
 
 
 async def _describe(client: Client, workflow_id: str) -> WorkflowExecution:
@@ -125,8 +152,11 @@ async def _describe(client: Client, workflow_id: str) -> WorkflowExecution:
 async def _status_of(client: Client, workflow_id: str) -> RunStatus | None:
     """What the run tells of itself; None when no worker answers."""
     try:
-        return await client.get_workflow_handle(workflow_id).query("status", result_type=RunStatus)
-    except (RPCError, WorkflowQueryFailedError):
+        async with asyncio.timeout(QUERY_TIMEOUT_S):
+            return await client.get_workflow_handle(workflow_id).query(
+                "status", result_type=RunStatus
+            )
+    except (RPCError, WorkflowQueryFailedError, TimeoutError):
         return None
 
 
@@ -141,21 +171,12 @@ async def _failure(client: Client, seen: WorkflowExecution) -> str:
     return ""
 
 
-def _row(seen: WorkflowExecution) -> dict[str, str]:
-    return {
-        "id": seen.id,
-        "workflow": seen.workflow_type,
-        "status": status_name(seen.status),
-        "started": seen.start_time.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
-    }
-
-
 def status_name(status: WorkflowExecutionStatus | None) -> str:
     """A status of the server's in our words."""
     name = status.name.lower() if status is not None else "unknown"
     return {"canceled": "cancelled", "continued_as_new": "continued as new"}.get(name, name)
 
 
-def _plain(value: object) -> str:
+def _words(value: object) -> str:
     text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
-    return text.replace("[", r"\[")
+    return one_line(text)

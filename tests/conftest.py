@@ -86,7 +86,7 @@ async def running_workers(client: Client, settings: Settings) -> AsyncGenerator[
 
 
 def server_options(*dynamic_config: str) -> dict[str, Any]:
-    """How the SDK starts a server in memory, with ours for a client."""
+    """How the SDK starts a server in memory, with what makes a client ours."""
     return {
         "plugins": [plugin()],
         "dev_server_existing_path": str(temporal_program()),
@@ -94,6 +94,12 @@ def server_options(*dynamic_config: str) -> dict[str, Any]:
             f"--dynamic-config-value={value}" for value in (*QUICK, *dynamic_config)
         ],
     }
+
+
+async def early_server() -> WorkflowEnvironment:
+    """A server that suggests to continue as new after about three rounds of an agent."""
+    options = server_options("limit.historyCount.suggestContinueAsNew=40")
+    return await WorkflowEnvironment.start_local(**options)  # pyright: ignore[reportUnknownMemberType]
 
 
 @pytest.fixture(scope="session")

@@ -59,11 +59,7 @@ def imported_by(file: Path) -> Iterator[str]:
 
 
 def test_imports_point_one_way() -> None:
-    astray = {
-        name_of(file): against
-        for file in MODULES
-        if (against := _against_the_arrows(file))
-    }
+    astray = {name_of(file): against for file in MODULES if (against := _against_the_arrows(file))}
 
     assert len(MODULES) > 50
     assert astray == {}

@@ -6,7 +6,9 @@ SIGTERM and SIGINT drain: what runs is finished within the grace period, nothing
 import argparse
 import asyncio
 import contextlib
+import errno
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -28,21 +30,18 @@ async def serve(settings: Settings, roles: Sequence[str], processes: int) -> int
     Raises:
         ConfigurationError: The port of the health page is taken.
     """
+    listening = _listen(settings.health_host, settings.health_port)
     supervisor = Supervisor(roles, processes=processes, grace_s=settings.worker_shutdown_grace_s)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
     server = _HealthServer(
-        uvicorn.Config(
-            application(supervisor),
-            host=settings.health_host,
-            port=settings.health_port,
-            log_level="error",
-            access_log=False,
-        )
+        uvicorn.Config(application(supervisor), log_level="error", access_log=False)
     )
-    page = asyncio.ensure_future(server.serve())
-    await server.bound(settings.health_port)
+    page = asyncio.ensure_future(server.serve([listening]))
+    if not settings.health_port:
+        port = listening.getsockname()[1]
+        sys.stderr.write(f"Health and metrics are at http://{settings.health_host}:{port}.\n")
     try:
         return await supervisor.run()
     finally:
@@ -50,33 +49,33 @@ async def serve(settings: Settings, roles: Sequence[str], processes: int) -> int
         await page
 
 
-class _HealthServer(uvicorn.Server):
-    """A server that leaves signals to the supervisor and tells when its port is taken."""
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port of the health page; 0 takes any that is free.
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._failed = False
+    Raises:
+        ConfigurationError: It cannot be had.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigurationError(
+                f"Port {port} is taken by another program. Set HEALTH_PORT to a free one."
+            ) from error
+        raise ConfigurationError(
+            f"The workers' health cannot be shown at {host}:{port} ({error.strerror}): "
+            "correct HEALTH_HOST and HEALTH_PORT."
+        ) from error
+
+
+class _HealthServer(uvicorn.Server):
+    """A server that leaves signals to the supervisor."""
 
     @contextlib.contextmanager
     def capture_signals(self):
         """Signals drain the workers; the page goes last."""
         yield
-
-    async def bound(self, port: int) -> None:
-        """Wait until the server listens."""
-        while not self.started:
-            if self._failed or self.should_exit:
-                raise ConfigurationError(
-                    f"Port {port} is taken by another program. Set HEALTH_PORT to a free one."
-                )
-            await asyncio.sleep(0.01)
-
-    async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Serve; a port that is taken is told by `bound`."""
-        try:
-            await super().serve()
-        except SystemExit:
-            self._failed = True
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,8 +1,8 @@
 """One worker process: the workers of its roles on one event loop, until it is told to stop.
 
 It is started by the supervisor (`python -m workers`), says `ready` on standard output once it
-polls, drains on SIGTERM, and ends at once when the supervisor is gone, which it notices by the
-end of its standard input.
+polls, or why it cannot start, drains on SIGTERM, and ends at once when the supervisor is gone,
+which it notices by the end of its standard input.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from durable_agents.runtime.settings import Settings
 from workers.reconciler import reconcile_for_ever
 from workers.registry import spec_of
 from workers.resources import Resources
-from workers.roles import EXIT_CONFIGURATION, READY, ROLES, Role
+from workers.roles import EXIT_CONFIGURATION, READY, REFUSED, ROLES, Role
 
 
 def build_workers(
@@ -141,7 +141,8 @@ def main() -> None:
         logs.configure(level=settings.log_level, form=settings.log_format)
         asyncio.run(_main(settings, roles, int(given.metrics_port)))
     except DurableAgentsError as error:
-        print(error.message, file=sys.stderr)  # noqa: T201 - a sentence for the person
+        reason = " ".join(error.message.split())
+        print(f"{REFUSED}{reason}", flush=True)  # noqa: T201 - the supervisor tells people
         sys.exit(EXIT_CONFIGURATION)
 
 

@@ -10,7 +10,7 @@ from durable_agents.agent.tool import ToolContext
 from durable_agents.clients.model import ModelClient
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import ConfigurationError
-from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.settings import NO_DATABASE, NO_MODEL, Settings
 
 HTTP_TIMEOUT_S = 20
 
@@ -34,16 +34,10 @@ class Resources:
         """
         url = settings.database_url.get_secret_value()
         if not url:
-            raise ConfigurationError(
-                "No database is named. Start the parts with `durable-agents up` in this folder, "
-                "or set DATABASE_URL."
-            )
+            raise ConfigurationError(NO_DATABASE)
         key = settings.openai_api_key.get_secret_value()
-        if not key and not settings.openai_base_url:
-            raise ConfigurationError(
-                "No model is named. Set OPENAI_API_KEY or OPENAI_BASE_URL, or start the simulator "
-                "with `durable-agents up`."
-            )
+        if not settings.names_model:
+            raise ConfigurationError(NO_MODEL)
         database = Database(url, pool_size=settings.database_pool_size)
         model = ModelClient(
             base_url=settings.openai_base_url, api_key=key, model=settings.openai_model

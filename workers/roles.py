@@ -11,5 +11,8 @@ ROLES: tuple[Role, ...] = ("workflows", "llm", "tools", "pool")
 READY = "ready"
 """What a process says on standard output once it polls."""
 
+REFUSED = "refused: "
+"""What a process says there, before the reason, when it cannot start as configured."""
+
 EXIT_CONFIGURATION = 2
 """How a process ends that cannot start as configured: starting it again would not help."""

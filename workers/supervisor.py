@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from workers.roles import EXIT_CONFIGURATION, READY
+from workers.roles import EXIT_CONFIGURATION, READY, REFUSED
 
 RESTARTS_ALLOWED = 5  # within RESTARTS_WITHIN_S; more is a fault that a restart does not mend
 RESTARTS_WITHIN_S = 60
-RESTART_AFTER_S = 0.5
+RESTART_AFTER_S = 0.5  # doubled with each restart that is not long ago
 DRAIN_MARGIN_S = 5
 
 
@@ -28,6 +28,7 @@ class Child:
     metrics_port: int
     process: Process | None = None
     ready: bool = False
+    ever_ready: bool = False
     restarts: deque[float] = field(default_factory=deque[float])
 
 
@@ -46,6 +47,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self.children = [Child(number, _free_port()) for number in range(processes)]
         self.exit_code = 0
+        self._refusal = ""
 
     @property
     def ready(self) -> bool:
@@ -74,10 +76,10 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         """Start a process, and again when it dies, until that is no use."""
         while not self._stopping.is_set():
-            was_ready, code = await self._live(child)
+            code = await self._live(child)
             if self._stopping.is_set():
                 return
-            if not was_ready and code == EXIT_CONFIGURATION:
+            if not child.ever_ready and code == EXIT_CONFIGURATION:
                 self.exit_code = code
                 return
             if not self._may_restart(child):
@@ -86,10 +88,10 @@ class Supervisor:
                 return
             _say(f"Worker process {child.number} ended with {code}; it is started again.")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), RESTART_AFTER_S)
+                await asyncio.wait_for(self._stopping.wait(), _pause(child))
 
-    async def _live(self, child: Child) -> tuple[bool, int]:
-        """Run a process once; tells whether it ever was ready, and its exit code."""
+    async def _live(self, child: Child) -> int:
+        """Run a process once; gives its exit code."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -102,18 +104,29 @@ class Supervisor:
             stdout=PIPE,
             start_new_session=True,  # Ctrl-C goes to the supervisor, which drains
         )
-        child.process, was_ready = process, False
+        child.process = process
+        if self._stopping.is_set():
+            process.kill()  # `_drain` saw the one before; this one has not begun anything
         assert process.stdout is not None  # noqa: S101 - asked for above
         async for line in process.stdout:
-            if line.decode().strip() == READY:
-                child.ready = was_ready = True
+            told = line.decode(errors="replace").rstrip()
+            if told == READY:
+                child.ready = child.ever_ready = True
                 _say(f"Worker process {child.number} is ready (pid {process.pid}).")
+            elif told.startswith(REFUSED):
+                self._refuse(told.removeprefix(REFUSED))
             else:
                 sys.stdout.buffer.write(line)
                 sys.stdout.flush()
         code = await process.wait()
         child.ready = False
-        return was_ready, code
+        return code
+
+    def _refuse(self, reason: str) -> None:
+        """Say why processes cannot start, once for all of them."""
+        if reason != self._refusal:
+            _say(reason)
+        self._refusal = reason
 
     def _may_restart(self, child: Child) -> bool:
         now = time.monotonic()
@@ -135,6 +148,11 @@ class Supervisor:
             _say(f"Worker process {child.number} did not drain in time and is ended.")
             process.kill()
             await process.wait()
+
+
+def _pause(child: Child) -> float:
+    """How long to wait before a process is started again, in seconds."""
+    return RESTART_AFTER_S * 2 ** (len(child.restarts) - 1)
 
 
 def _say(sentence: str) -> None:

@@ -45,15 +45,18 @@ class Flow:
             usage=self._usage,
         )
 
-    async def _to_deadline(self, seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
+    async def _to_deadline(
+        self, seconds: float, work: Coroutine[Any, Any, Result], *, left: float | None = None
+    ) -> Result:
         """Run the work, and end it when the deadline passes.
 
-        The deadline is a timer of the workflow: an execution timeout would run no code.
+        The deadline is a timer of the workflow: an execution timeout would run no code. `left`
+        is what is left of it in a run that goes on for another.
 
         Raises:
             DeadlineExceededError: The work did not end in time.
         """
-        deadline = asyncio.timeout(seconds)
+        deadline = asyncio.timeout(seconds if left is None else left)
         try:
             async with deadline:
                 result = await work

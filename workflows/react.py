@@ -38,8 +38,11 @@ class ReActWorkflow(Flow):
             budget=_budget(request, self._usage),
             state=before,
         )
-        left = max(deadline_at - workflow.time(), 1.0)
-        return await self._to_deadline(left, self._rounds(request, loop, deadline_at))
+        return await self._to_deadline(
+            request.deadline_s,
+            self._rounds(request, loop, deadline_at),
+            left=deadline_at - workflow.time(),
+        )
 
     async def _rounds(
         self, request: ReActInput, loop: AgentLoop, deadline_at: float

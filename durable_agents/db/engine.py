@@ -88,7 +88,7 @@ def _failures_named() -> Generator[None]:
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         raise DatabaseUnavailableError(
             f"The database does not answer: {_first_line(error)} "
-            "Check DATABASE_URL and that the server runs; the step is tried again."
+            "Check DATABASE_URL and that the server runs."
         ) from error
 
 

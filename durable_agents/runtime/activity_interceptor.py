@@ -52,9 +52,7 @@ class _Defaults(ActivityInboundInterceptor):
             raise as_application_error(error) from None
         except ValidationError as error:
             logger.info("Activity failed", exc_info=True)
-            raise ApplicationError(
-                str(error), type="ValidationError", non_retryable=True
-            ) from None
+            raise ApplicationError(str(error), type="ValidationError", non_retryable=True) from None
         finally:
             if beat is not None:
                 beat.stop()

@@ -1,15 +1,18 @@
 """The connection to Temporal.
 
 Where it goes is read by the SDK's own `temporalio.envconfig` (TEMPORAL_ADDRESS, TLS, API key,
-profiles); without any of that, what `durable-agents up` wrote to `var/run.json` is used.
+profiles) from the environment and `.env`; without any of that, what `durable-agents up` wrote
+to `var/run.json` is used.
 """
 
+import asyncio
 import os
 import socket
 
 import pydantic
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
@@ -19,6 +22,9 @@ from durable_agents.runtime.activity_interceptor import ActivityDefaults
 from durable_agents.runtime.converter import DATA_CONVERTER
 from durable_agents.runtime.settings import Settings
 from durable_agents.runtime.workflow_interceptor import WorkflowDefaults
+
+CONNECT_TIMEOUT_S = 10
+PROBE_TIMEOUT_S = 2
 
 START_HINT = (
     "Start the parts with `durable-agents up` in this folder, or set TEMPORAL_ADDRESS "
@@ -37,39 +43,96 @@ def plugin() -> SimplePlugin:
 
 
 async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
-    """Connect to the Temporal server.
+    """Connect to the Temporal server, and see that it has the namespace.
 
     Raises:
         ConfigurationError: No server is named, none answers, or it refuses.
     """
-    config = ClientConfig.load_client_connect_config()
+    config = _client_config(settings)
     address = config.get("target_host") or settings.temporal_address
     if not address:
         raise ConfigurationError(f"No Temporal server is running here. {START_HINT}")
-    config["target_host"] = address
-    config.setdefault("namespace", settings.temporal_namespace)
+    namespace = config.get("namespace") or settings.temporal_namespace
+    config["target_host"], config["namespace"] = address, namespace
     try:
-        client = await Client.connect(
-            **config,
-            plugins=[plugin()],
-            runtime=runtime,
-            identity=f"{os.getpid()}@{socket.gethostname()[:12]}",
-        )
-        await client.service_client.check_health()
-    except (RuntimeError, RPCError) as error:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            client = await Client.connect(
+                **config,
+                plugins=[plugin()],
+                runtime=runtime,
+                identity=f"{os.getpid()}@{socket.gethostname()[:12]}",
+            )
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=namespace)
+            )
+    except RPCError as error:
+        raise ConfigurationError(_refusal(error, address, namespace)) from error
+    except (RuntimeError, ValueError, TimeoutError) as error:  # what the SDK raises
+        reason = await _why_not_reached(address)
         raise ConfigurationError(
-            f"The Temporal server at {address} does not answer: {_words(error)} {START_HINT}"
+            f"The Temporal server at {address} does not answer: {reason}. {START_HINT}"
         ) from error
     return client
 
 
+def _client_config(settings: Settings) -> ClientConnectConfig:
+    """Where to connect, and how, as far as the SDK's own configuration says so.
+
+    Raises:
+        ConfigurationError: It cannot be used.
+    """
+    try:
+        return ClientConfig.load_client_connect_config(override_env_vars=sdk_environment(settings))
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"Temporal's configuration cannot be used ({error}): "
+            "correct the TEMPORAL_* variables and the file of profiles."
+        ) from error
+
+
+def sdk_environment(settings: Settings) -> dict[str, str]:
+    """The variables for the SDK's own configuration: those of `.env`, then the environment."""
+    filed = {name: value.get_secret_value() for name, value in settings.temporal_dotenv.items()}
+    return {**filed, **{name: value for name, value in os.environ.items() if value}}
+
+
+def _refusal(error: RPCError, address: str, namespace: str) -> str:
+    """What a server says that cannot be used."""
+    if error.status == RPCStatusCode.UNAUTHENTICATED:
+        return (
+            f"The Temporal server at {address} does not accept the API key or certificate: "
+            "correct TEMPORAL_API_KEY or TEMPORAL_TLS_*."
+        )
+    if error.status == RPCStatusCode.NOT_FOUND:
+        return (
+            f"The Temporal server at {address} has no namespace {namespace}: "
+            "correct TEMPORAL_NAMESPACE, or create it."
+        )
+    return f"The Temporal server at {address} refuses: {error.message.rstrip('.')}. {START_HINT}"
+
+
+async def _why_not_reached(address: str) -> str:
+    """Why nothing was reached, in words for people; the SDK gives a dump of its inner errors."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return "its address is not HOST:PORT"
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except TimeoutError:
+        return "nothing came back in time"
+    except (OSError, OverflowError, UnicodeError) as error:
+        return _words(error)
+    writer.close()
+    return "what listens there does not speak as a Temporal server does (is TLS set as it wants?)"
+
+
 def _words(error: Exception) -> str:
-    """What a failed connection says, in a few words."""
-    if isinstance(error, RPCError) and error.status == RPCStatusCode.UNAUTHENTICATED:
-        return "it does not accept the API key or certificate (TEMPORAL_API_KEY, TEMPORAL_TLS_*)."
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    first = lines[0].strip() if lines else type(error).__name__
-    return f"{first[:200].rstrip('.')}."
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(error, socket.gaierror):
+        return "there is no host of this name"
+    return str(getattr(error, "strerror", "") or error).rstrip(".")
 
 
 def run_url(settings: Settings, namespace: str, workflow_id: str, run_id: str = "") -> str:

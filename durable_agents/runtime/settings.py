@@ -16,6 +16,15 @@ from durable_agents.models.errors import ConfigurationError
 
 SIMULATOR_MODEL = "simulator-extractive-1"
 
+NO_DATABASE = (
+    "No database is named. Start the parts with `durable-agents up` in this folder, "
+    "or set DATABASE_URL."
+)
+NO_MODEL = (
+    "No model is named. Set OPENAI_API_KEY or OPENAI_BASE_URL, or start the simulator "
+    "with `durable-agents up`."
+)
+
 
 class Settings(BaseModel):
     """What a process needs to know about the world around it.
@@ -44,6 +53,9 @@ class Settings(BaseModel):
     fetch_allow: tuple[str, ...] = ()
     state_dir: Path = Path("var")
 
+    # TEMPORAL_* variables of `.env`: the SDK's own configuration reads the environment alone.
+    temporal_dotenv: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+
     # Ports of the parts that `up` starts; 0 takes any that is free.
     temporal_port: int = Field(default=7233, ge=0, le=65535)
     temporal_ui_port: int = Field(default=8233, ge=0, le=65535)
@@ -69,6 +81,11 @@ class Settings(BaseModel):
     def run_file(self) -> Path:
         """Where `up` writes what it started."""
         return self.state_dir / "run.json"
+
+    @property
+    def names_model(self) -> bool:
+        """Whether anything says which model to use."""
+        return bool(self.openai_api_key.get_secret_value() or self.openai_base_url)
 
     @property
     def uses_simulator(self) -> bool:
@@ -99,11 +116,11 @@ class Settings(BaseModel):
         Raises:
             ConfigurationError: A variable's value does not fit; names the variable.
         """
-        values: dict[str, Any] = {}
-        if dotenv is not None:
-            values |= {k: v for k, v in dotenv_values(dotenv).items() if v}
-        values |= {k: v for k, v in (os.environ if environ is None else environ).items() if v}
-        given = {name: values[name.upper()] for name in cls.model_fields if name.upper() in values}
+        filed = _set_in(_read_dotenv(dotenv)) if dotenv is not None else {}
+        values = {**filed, **_set_in(os.environ if environ is None else environ)}
+        names = cls.model_fields.keys() - {"temporal_dotenv"}
+        given: dict[str, Any] = {n: values[n.upper()] for n in names if n.upper() in values}
+        given["temporal_dotenv"] = {n: v for n, v in filed.items() if n.startswith("TEMPORAL_")}
         if isinstance(given.get("fetch_allow"), str):
             given["fetch_allow"] = tuple(
                 part.strip() for part in given["fetch_allow"].split(",") if part.strip()
@@ -111,6 +128,8 @@ class Settings(BaseModel):
         for name in ("simulator", "worker_sandbox"):
             if name in given:
                 given[name] = given[name].lower()
+        if "log_level" in given:
+            given["log_level"] = given["log_level"].upper()
         settings = cls._validated(given)
         if not use_run_file:
             return settings
@@ -126,6 +145,20 @@ class Settings(BaseModel):
             raise ConfigurationError(
                 f"{name} is not usable: {first['msg']}. Correct it in the environment or in .env."
             ) from error
+
+
+def _set_in(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """The variables that are set; an empty one is as good as none."""
+    return {name: value for name, value in variables.items() if value}
+
+
+def _read_dotenv(path: Path) -> dict[str, str | None]:
+    try:
+        return dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read ({error}): make it a file of lines NAME=VALUE, in UTF-8."
+        ) from error
 
 
 _SIMULATED = frozenset(
@@ -145,15 +178,15 @@ _SIMULATED = frozenset(
 def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Add what `up` started, for whatever the variables leave open."""
     try:
-        run: dict[str, Any] = json.loads(settings.run_file.read_text(encoding="utf-8"))
+        run: Any = json.loads(settings.run_file.read_text(encoding="utf-8"))
+        known: dict[str, Any] = {n: run[n] for n in Settings.model_fields if n in run}
     except (FileNotFoundError, NotADirectoryError):
         return dict(given)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ConfigurationError(
             f"{settings.run_file} cannot be read ({error}). "
             "Delete it and run `durable-agents up` again."
         ) from error
-    known = {name: value for name, value in run.items() if name in Settings.model_fields}
     known.pop("state_dir", None)
     given = dict(given)
     allowed = (*given.pop("fetch_allow", ()), *known.pop("fetch_allow", ()))

@@ -31,8 +31,10 @@ from tests.workflows import runs
 READY_S = 30
 NEXT_STEP_S = 10  # what we promise after a worker was killed
 # Started in the state folder: a file .env of the person who runs the tests must not matter.
-SUPERVISOR = "import os, runpy, sys; os.chdir(os.environ['STATE_DIR']); sys.argv[0] = 'workers'; "
-SUPERVISOR += "runpy.run_module('workers', run_name='__main__', alter_sys=True)"
+SUPERVISOR = (
+    "import os, runpy; os.chdir(os.environ['STATE_DIR']); "
+    "runpy.run_module('workers', run_name='__main__', alter_sys=True)"
+)
 
 Handle = WorkflowHandle[Any, ReActResult]
 

@@ -17,14 +17,13 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.testing import WorkflowEnvironment
 
 from durable_agents.models import queues
 from durable_agents.models.react import ReActInput
 from durable_agents.models.tracked import TrackedInput
 from durable_agents.models.weather_advice import WeatherAdviceInput
 from durable_agents.runtime.connection import connect
-from tests.conftest import running_services, running_workers, server_options
+from tests.conftest import early_server, running_services, running_workers
 from tests.steering import Simulator
 from tests.workflows.runs import until_step
 
@@ -182,11 +181,7 @@ async def record(folder: Path = FOLDER) -> None:
         services = await stack.enter_async_context(running_services())
         simulator = Simulator(services.settings.simulator_url)
         stack.push_async_callback(simulator.close)
-        short = await stack.enter_async_context(
-            await WorkflowEnvironment.start_local(
-                **server_options("limit.historyCount.suggestContinueAsNew=30")
-            )
-        )
+        short = await stack.enter_async_context(await early_server())
         client = await connect(services.settings)
         for server, is_short in ((client, False), (short.client, True)):
             async with running_workers(server, services.settings):

@@ -31,8 +31,8 @@ async def new_task(database: Database, body: str = "Say how much 6 * 7 is.") -> 
     return task_id
 
 
-async def start(client: Client, task_id: str, **options: float) -> WorkflowHandle[object, object]:
-    request = TrackedInput(task_id=task_id, **options)
+async def start(client: Client, task_id: str, deadline_s: float = 60) -> WorkflowHandle[object, object]:
+    request = TrackedInput(task_id=task_id, deadline_s=deadline_s)
     return await runs.start(client, WORKFLOW, request, result_type=TrackedResult)
 
 

@@ -1,16 +1,15 @@
 """Which parts are configured, and which have to be started."""
 
-import os
-
 from temporalio.envconfig import ClientConfigProfile
 
 from durable_agents.models.errors import ConfigurationError
+from durable_agents.runtime.connection import sdk_environment
 from durable_agents.runtime.settings import Settings
 
 
 def needs_temporal(settings: Settings) -> bool:
     """Whether neither TEMPORAL_ADDRESS nor a profile of the SDK's configuration names a server."""
-    return not (settings.temporal_address or _profile_address())
+    return not (settings.temporal_address or _profile_address(settings))
 
 
 def needs_postgres(settings: Settings) -> bool:
@@ -30,7 +29,7 @@ def needs_simulator(settings: Settings) -> bool:
     return not model and needs_temporal(settings)
 
 
-def _profile_address() -> str:
+def _profile_address(settings: Settings) -> str:
     """Give the address that a TEMPORAL_PROFILE or the default profile has, from its file.
 
     TEMPORAL_ADDRESS itself is part of the settings.
@@ -38,7 +37,8 @@ def _profile_address() -> str:
     Raises:
         ConfigurationError: The profile that is named is not there, or its file is not readable.
     """
-    environment = {name: os.environ[name] for name in os.environ if name != "TEMPORAL_ADDRESS"}
+    environment = sdk_environment(settings)
+    environment.pop("TEMPORAL_ADDRESS", None)
     try:
         return ClientConfigProfile.load(override_env_vars=environment).address or ""
     except RuntimeError as error:  # what the SDK raises for a profile or file it cannot read
