@@ -26,6 +26,7 @@ from durable_agents.db.threads import (
     StoredMessage,
     add_observation,
     append,
+    find_message,
     find_said,
     read_conversation,
 )
@@ -88,6 +89,10 @@ class ThinkingActivities:
         asked = await self._asker.ask(agent, question, site)
         planned = plan_calls(agent, asked.answer.calls)
         message = await self._store(step, request.head, asked.answer, planned, asked.records)
+        if site.attempt > 1:  # an earlier attempt that was taken for dead may have been first
+            async with self._database.statement() as connection:
+                stored = _stored_thought(agent, await find_message(connection, message))
+            return stored.model_copy(update={"usage": asked.usage})
         return thought_of(message, spoken(asked.answer), asked.answer.model, planned, asked.usage)
 
     async def _store(

@@ -6,6 +6,8 @@ from importlib import import_module
 
 import typer
 
+from starters.terminal import run_to_end
+
 PARTS, FLOWS, RUNS = "Parts", "Flows", "Runs"
 COMMANDS = {
     "demo": ("starters.demo", "demo", PARTS),
@@ -49,7 +51,7 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
 def main() -> None:
     """Run the command line."""
     named = [name for name in sys.argv[1:2] if name in COMMANDS]
-    command_line(named or COMMANDS)()
+    run_to_end(command_line(named or COMMANDS))
 
 
 if __name__ == "__main__":

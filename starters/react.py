@@ -9,7 +9,7 @@ from durable_agents.models.react import ReActInput, ReActResult
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
 from starters.options import AsJson, Deadline, File, Id, NoWait, User, text_of
 from starters.running import Flow, StartOptions, start_and_report
-from starters.terminal import EXIT_NO_ANSWER, main_of, note, run, say
+from starters.terminal import EXIT_NO_ANSWER, fail, main_of, note, one_line, run, say
 
 WORKFLOW = "ReActWorkflow"
 
@@ -56,7 +56,7 @@ def react(
         if not as_json:
             show(result)
         if result.stopped != "answered":
-            raise typer.Exit(EXIT_NO_ANSWER)
+            fail(f"{_why(result)} Go on from there with --thread {result.thread}.", EXIT_NO_ANSWER)
 
     run(begin, as_json=as_json)
 
@@ -70,6 +70,16 @@ def show(result: ReActResult) -> None:
     note(
         f"{result.rounds} rounds; {calls}; {used.input_tokens} + {used.output_tokens} tokens"
         f"{f'; {model}' if model else ''}; thread {result.thread}"
+    )
+
+
+def _why(result: ReActResult) -> str:
+    """Why a run ended without an answer, and what to do."""
+    if result.stopped == "budget":
+        return f"The run ended without an answer: {one_line(result.answer)}"
+    return (
+        f"The run ended without an answer after {result.rounds} rounds: "
+        "give it more with --max-rounds."
     )
 
 

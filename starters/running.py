@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
@@ -151,7 +151,7 @@ async def wait_for(
         return await work
     except WorkflowFailureError as error:
         _tell_failure(error, place, options)
-    except ValidationError:
+    except ApplicationError:  # what the converter makes of JSON that does not fit
         _tell_unreadable(place, options)
     finally:
         for task in (work, watch, lonely):

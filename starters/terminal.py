@@ -20,6 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from durable_agents.models.errors import DurableAgentsError
 from durable_agents.runtime import logs
+from durable_agents.runtime.ending import code_of, end_process
 from durable_agents.runtime.settings import Settings
 
 EXIT_RUN_FAILED = 1
@@ -133,7 +134,16 @@ def main_of(command: Callable[..., None]) -> None:
     """Run one command as a script of its own."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
-    app(prog_name=f"python -m {_module_of(command)}")
+    run_to_end(app, f"python -m {_module_of(command)}")
+
+
+def run_to_end(app: typer.Typer, name: str | None = None) -> NoReturn:
+    """Run a command line under a name, and end the process with its exit code."""
+    try:
+        app(prog_name=name)
+    except SystemExit as ended:
+        end_process(code_of(ended))
+    end_process(0)
 
 
 def _module_of(command: Callable[..., None]) -> str:

@@ -7,6 +7,7 @@ which it notices by the end of its standard input.
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -14,7 +15,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
@@ -22,6 +30,7 @@ from durable_agents.db import migrate
 from durable_agents.models.errors import DurableAgentsError
 from durable_agents.runtime import logs
 from durable_agents.runtime.connection import connect
+from durable_agents.runtime.ending import end_process
 from durable_agents.runtime.settings import Settings
 from workers.reconciler import reconcile_for_ever
 from workers.registry import spec_of
@@ -107,11 +116,16 @@ async def _first(stop: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> 
     told.cancel()
 
 
-def _runtime(metrics_port: int) -> Runtime | None:
-    if not metrics_port:
-        return None
+def _runtime(metrics_port: int) -> Runtime:
+    """The SDK's core, with its metrics on loopback and its log in ours."""
     metrics = PrometheusConfig(bind_address=f"127.0.0.1:{metrics_port}", durations_as_seconds=True)
-    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    logging_config = LoggingConfig(
+        TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        forwarding=LogForwardingConfig(logging.getLogger("temporalio.core")),
+    )
+    return Runtime(
+        telemetry=TelemetryConfig(metrics=metrics if metrics_port else None, logging=logging_config)
+    )
 
 
 def _end_with_supervisor(loop: asyncio.AbstractEventLoop) -> None:
@@ -143,7 +157,8 @@ def main() -> None:
     except DurableAgentsError as error:
         reason = " ".join(error.message.split())
         print(f"{REFUSED}{reason}", flush=True)  # noqa: T201 - the supervisor tells people
-        sys.exit(EXIT_CONFIGURATION)
+        end_process(EXIT_CONFIGURATION)
+    end_process(0)
 
 
 if __name__ == "__main__":

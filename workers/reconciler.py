@@ -28,6 +28,9 @@ _ENDS: Final[dict[WorkflowExecutionStatus, tuple[RowStatus, str]]] = {
     WorkflowExecutionStatus.COMPLETED: ("completed", ""),
 }
 
+_NO_SUCH_RUN = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
+"""One row that names no run of this server must not keep the rows behind it open."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -66,7 +69,7 @@ async def _end_of(client: Client, workflow_id: str, run_id: str) -> tuple[RowSta
     try:
         seen = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
+        if error.status in _NO_SUCH_RUN:
             return ("terminated", "The server knows no such run any more.")
         raise
     return _ENDS.get(seen.status) if seen.status is not None else None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from workers.roles import EXIT_CONFIGURATION, READY, REFUSED
 
+PROGRAM = (sys.executable, "-m", "workers.process")
 RESTARTS_ALLOWED = 5  # within RESTARTS_WITHIN_S; more is a fault that a restart does not mend
 RESTARTS_WITHIN_S = 60
 RESTART_AFTER_S = 0.5  # doubled with each restart that is not long ago
@@ -39,10 +40,19 @@ class Supervisor:
         roles: What each process runs.
         processes: How many there are.
         grace_s: How long a process may take to drain, in seconds.
+        program: What a process runs; its arguments are added.
     """
 
-    def __init__(self, roles: Sequence[str], *, processes: int, grace_s: float) -> None:
+    def __init__(
+        self,
+        roles: Sequence[str],
+        *,
+        processes: int,
+        grace_s: float,
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         self._roles = roles
+        self._program = program
         self._grace_s = grace_s
         self._stopping = asyncio.Event()
         self.children = [Child(number, _free_port()) for number in range(processes)]
@@ -93,9 +103,7 @@ class Supervisor:
     async def _live(self, child: Child) -> int:
         """Run a process once; gives its exit code."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "workers.process",
+            *self._program,
             "--roles",
             ",".join(self._roles),
             "--metrics-port",

@@ -52,7 +52,9 @@ def _whole_turns(conversation: Sequence[StoredMessage]) -> list[list[StoredMessa
 
 
 def _size(turn: Sequence[StoredMessage]) -> int:
-    return sum(len(message.content) + 20 for message in turn)
+    """About how many characters a turn has, with the arguments of its calls."""
+    calls = sum(len(str(call["arguments"])) for m in turn for call in m.tool_calls or ())
+    return calls + sum(len(message.content) + 20 for message in turn)
 
 
 def _as_request(message: StoredMessage) -> dict[str, Any]:

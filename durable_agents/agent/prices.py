@@ -5,6 +5,7 @@ Source: the providers' published price lists; `MODEL_PRICES` overrides and adds,
 `gpt-5-mini-2025-08-07` has the price of the name it begins with.
 """
 
+import math
 from collections.abc import Mapping
 
 from durable_agents.models.errors import ConfigurationError
@@ -59,7 +60,10 @@ def _parse(text: str) -> dict[str, Price]:
         name, _, amounts = part.partition("=")
         given, _, made = amounts.partition("/")
         try:
-            prices[name.strip()] = (float(given), float(made))
+            price = (float(given), float(made))
+            if not name.strip() or not all(math.isfinite(p) and p >= 0 for p in price):
+                raise ValueError(part)
+            prices[name.strip()] = price
         except ValueError as error:
             raise ConfigurationError(
                 f"MODEL_PRICES cannot be read at `{part}`: write name=input/output in US dollars "

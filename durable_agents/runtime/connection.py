@@ -8,6 +8,7 @@ to `var/run.json` is used.
 import asyncio
 import os
 import socket
+from urllib.parse import quote
 
 import pydantic
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -139,5 +140,6 @@ def run_url(settings: Settings, namespace: str, workflow_id: str, run_id: str = 
     """The page of a run in the Temporal Web UI; empty when no address of the UI is known."""
     if not settings.temporal_ui_url:
         return ""
-    base = f"{settings.temporal_ui_url.rstrip('/')}/namespaces/{namespace}/workflows/{workflow_id}"
+    place = f"namespaces/{namespace}/workflows/{quote(workflow_id, safe='')}"
+    base = f"{settings.temporal_ui_url.rstrip('/')}/{place}"
     return f"{base}/{run_id}/history" if run_id else base

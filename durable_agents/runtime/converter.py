@@ -7,6 +7,7 @@ changes its value.
 import dataclasses
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import SchemaSerializer
 from pydantic_core.core_schema import any_schema
 from temporalio.api.common.v1 import Payload
@@ -17,6 +18,10 @@ from temporalio.converter import (
     DefaultPayloadConverter,
     JSONPlainPayloadConverter,
 )
+from temporalio.exceptions import ApplicationError
+
+MISFIT = "ValidationError"
+"""What history names the failure of JSON that does not fit."""
 
 _SERIALIZER = SchemaSerializer(any_schema())
 
@@ -31,6 +36,17 @@ class CompactJSONPayloadConverter(PydanticJSONPlainPayloadConverter):
             data=_SERIALIZER.to_json(value, exclude_defaults=True),
         )
 
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        """Read a value.
+
+        Raises:
+            ApplicationError: It does not fit its type; says what in one sentence, and is final.
+        """
+        try:
+            return super().from_payload(payload, type_hint)
+        except ValidationError as error:
+            raise ApplicationError(_told(error), type=MISFIT, non_retryable=True) from None
+
 
 class CompactPayloadConverter(CompositePayloadConverter):
     """The SDK's converters with the compact one in the place of plain JSON."""
@@ -43,6 +59,15 @@ class CompactPayloadConverter(CompositePayloadConverter):
                 for converter in DefaultPayloadConverter.default_encoding_payload_converters
             )
         )
+
+
+def _told(error: ValidationError) -> str:
+    """What does not fit, for the person who typed it."""
+    first, *others = error.errors(include_url=False, include_input=False, include_context=False)
+    where = ".".join(str(part) for part in first["loc"])
+    reason = f"{where}: {first['msg']}" if where else first["msg"]
+    more = f" (and {len(others)} more)" if others else ""
+    return f"What was given does not fit {error.title}: {reason}{more}."
 
 
 DATA_CONVERTER = dataclasses.replace(

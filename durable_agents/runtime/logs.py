@@ -1,5 +1,10 @@
-"""Log lines as text for people or JSON for machines; both say which workflow, run and step."""
+"""Log lines as text for people or JSON for machines; both say which workflow, run and step.
 
+A failure that has a name of ours is one line: its sentence says all there is to know. Anything
+else comes with its traceback.
+"""
+
+import asyncio
 import json
 import logging
 import sys
@@ -7,12 +12,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from temporalio import activity, workflow
+from temporalio.exceptions import FailureError
+
+from durable_agents.models.errors import DurableAgentsError
+
 _PLACES = {
-    "workflow_id": "workflow",
-    "workflow_run_id": "run",
-    "run_id": "run",
-    "activity_id": "step",
-    "attempt": "attempt",
+    "workflow": ("workflow_id",),
+    "run": ("workflow_run_id", "run_id"),
+    "step": ("activity_id",),
+    "attempt": ("attempt",),
 }
 
 
@@ -27,18 +36,35 @@ def configure(*, level: str, form: str, stream: Any = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JSONFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # `place_of` says it, and shorter than the SDK, which would put all it knows into the message.
+    activity.logger.activity_info_on_message = False
+    workflow.logger.workflow_info_on_message = False
 
 
 def place_of(record: logging.LogRecord) -> dict[str, str]:
     """Workflow, run, step and attempt of a log record, where the SDK gave them."""
-    found: dict[str, str] = {}
+    known: dict[str, object] = {}
     for source in ("temporal_workflow", "temporal_activity"):
         info: object = getattr(record, source, None)
         if isinstance(info, Mapping):
-            for key, value in dict[str, object](info).items():  # pyright: ignore[reportUnknownArgumentType] - the SDK's own
-                if key in _PLACES:
-                    found[_PLACES[key]] = str(value)
-    return found
+            known |= dict[str, object](info)  # pyright: ignore[reportUnknownArgumentType] - the SDK's own
+    return {
+        place: str(known[name])
+        for place, names in _PLACES.items()
+        for name in names
+        if name in known
+    }
+
+
+def _sentence_of(record: logging.LogRecord) -> str:
+    """What failed, where it is an error with a name of ours or the SDK's; empty elsewhere."""
+    error = record.exc_info[1] if record.exc_info else None
+    sentence = " ".join(str(error).split())
+    if isinstance(error, DurableAgentsError):
+        return f"{type(error).__name__}: {sentence}"
+    if isinstance(error, FailureError):
+        return sentence
+    return "cancelled" if isinstance(error, asyncio.CancelledError) else ""
 
 
 class JSONFormatter(logging.Formatter):
@@ -53,7 +79,9 @@ class JSONFormatter(logging.Formatter):
             "message": record.getMessage(),
             **place_of(record),
         }
-        if record.exc_info:
+        if sentence := _sentence_of(record):
+            line["error"] = sentence
+        elif record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
 
@@ -66,8 +94,11 @@ class TextFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
         place = " ".join(f"{name}={value}" for name, value in place_of(record).items())
         text = f"{time} {record.levelname:<7} {record.getMessage()}"
+        sentence = _sentence_of(record)
+        if sentence:
+            text += f": {sentence}"
         if place:
             text += f" [{place}]"
-        if record.exc_info:
+        if record.exc_info and not sentence:
             text += "\n" + self.formatException(record.exc_info)
         return text

@@ -1,7 +1,8 @@
 """Records the histories that the replay tests read: `python -m tests.histories.record`.
 
-Run it when a change of a workflow is meant to change its history, and look at what git shows:
-a history that changed means that runs of the release before need `workflow.patched`.
+Run it when a change of a workflow is meant to change its history. A file is written anew when
+its workflow asked for something else than before: then runs of the release before need
+`workflow.patched`. Ids and times alone change nothing.
 """
 
 import asyncio
@@ -46,7 +47,8 @@ class Scene:
         match: What the faults match.
         faults: What goes wrong at the simulator.
         meddle: What is done to the run once it is started.
-        short: Whether the server suggests to continue as new after few events.
+        last: What the history of the chain's last run is called. Such a scene happens on a server
+            that suggests to continue as new after few events.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Scene:
     match: str = ""
     faults: tuple[dict[str, Any], ...] = ()
     meddle: Callable[[Handle], Awaitable[None]] | None = field(default=None)
-    short: bool = False
+    last: str = ""
 
     @property
     def workflow(self) -> str:
@@ -110,7 +112,7 @@ SCENES = (
     Scene(
         "react.continued_as_new",
         ReActInput(task="Please simulate 4 rounds.", max_rounds=9),
-        short=True,
+        last="react.resumed",
     ),
     Scene("weather_advice.advised", WeatherAdviceInput(city="Paris", user_id="u-1")),
     Scene("weather_advice.unknown_city", WeatherAdviceInput(city="Nowherexyz")),
@@ -145,8 +147,8 @@ SCENES = (
 )
 
 
-async def play(client: Client, scene: Scene, simulator: Simulator) -> str:
-    """Let a scene happen; the JSON of its first run's history."""
+async def play(client: Client, scene: Scene, simulator: Simulator) -> dict[str, str]:
+    """Let a scene happen; the histories as JSON, by their names."""
     async with simulator.faults(scene.match, *scene.faults):
         handle: Handle = await client.start_workflow(
             scene.workflow, scene.request, id=scene.name, task_queue=queues.WORKFLOWS
@@ -155,8 +157,13 @@ async def play(client: Client, scene: Scene, simulator: Simulator) -> str:
             await scene.meddle(handle)
         with suppress(WorkflowFailureError):
             await handle.result()
-    first = client.get_workflow_handle(scene.name, run_id=handle.first_execution_run_id)
-    return (await first.fetch_history()).to_json()
+    found = {scene.name: handle.first_execution_run_id}
+    if scene.last:
+        found[scene.last] = None
+    return {
+        name: (await client.get_workflow_handle(scene.name, run_id=run).fetch_history()).to_json()
+        for name, run in found.items()
+    }
 
 
 def scrubbed(history: str) -> str:
@@ -181,15 +188,36 @@ async def record(folder: Path = FOLDER) -> None:
         services = await stack.enter_async_context(running_services())
         simulator = Simulator(services.settings.simulator_url)
         stack.push_async_callback(simulator.close)
-        short = await stack.enter_async_context(await early_server())
+        early = await stack.enter_async_context(await early_server())
         client = await connect(services.settings)
-        for server, is_short in ((client, False), (short.client, True)):
+        for server, is_early in ((client, False), (early.client, True)):
             async with running_workers(server, services.settings):
                 for scene in SCENES:
-                    if scene.short == is_short:
-                        history = scrubbed(await play(server, scene, simulator))
-                        (folder / f"{scene.name}.json").write_text(history, encoding="utf-8")
-                        print(f"{scene.name}: {len(history):,} bytes")
+                    if bool(scene.last) == is_early:
+                        write(folder, await play(server, scene, simulator))
+
+
+def write(folder: Path, histories: dict[str, str]) -> None:
+    """Write the histories that differ from those there are."""
+    for name, history in histories.items():
+        content, file = scrubbed(history), folder / f"{name}.json"
+        if file.exists() and asked_for(file.read_text(encoding="utf-8")) == asked_for(content):
+            print(f"{name}: as before")
+            continue
+        file.write_text(content, encoding="utf-8")
+        print(f"{name}: {len(content):,} bytes")
+
+
+def asked_for(history: str) -> list[tuple[str, str, str]]:
+    """What a workflow asked for, in order: activities by name and id, timers, markers, the end."""
+    asked: list[tuple[str, str, str]] = []
+    for event in json.loads(history)["events"]:
+        key = next((name for name in event if name.endswith("EventAttributes")), "")
+        values = event.get(key, {})
+        if "workflowTaskCompletedEventId" in values:
+            kind = values.get("activityType", {}).get("name", "") or values.get("markerName", "")
+            asked.append((event["eventType"], kind, str(values.get("activityId", ""))))
+    return asked
 
 
 if __name__ == "__main__":

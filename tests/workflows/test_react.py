@@ -5,6 +5,7 @@ from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
+from temporalio.service import RPCError, RPCStatusCode
 
 from durable_agents.db.engine import Database
 from durable_agents.db.error_log import list_errors
@@ -116,6 +117,13 @@ async def test_input_typed_by_hand_that_does_not_fit_fails_the_run_with_its_reas
     assert kind in {"ValidationError", "InputError"}
     assert 0 < len(message) < 1000
     assert (await handle.describe()).status == WorkflowExecutionStatus.FAILED
+
+
+async def test_an_input_of_megabytes_is_refused_by_the_server(client: Client) -> None:
+    with pytest.raises(RPCError) as refused:
+        await runs.start(client, "ReActWorkflow", {"task": "x" * 3_000_000})
+
+    assert refused.value.status == RPCStatusCode.INVALID_ARGUMENT
 
 
 async def test_what_an_input_has_too_much_is_ignored(client: Client) -> None:

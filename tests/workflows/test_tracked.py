@@ -9,7 +9,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from durable_agents.db import statuses, tasks
 from durable_agents.db.engine import Database
-from durable_agents.models.tracked import RowStatus, TrackedInput, TrackedResult
+from durable_agents.models.tracked import RowStatus, StatusRow, TrackedInput, TrackedResult
 from tests.steering import Simulator
 from tests.workflows import runs
 from workers.reconciler import reconcile
@@ -31,7 +31,9 @@ async def new_task(database: Database, body: str = "Say how much 6 * 7 is.") -> 
     return task_id
 
 
-async def start(client: Client, task_id: str, deadline_s: float = 60) -> WorkflowHandle[object, object]:
+async def start(
+    client: Client, task_id: str, deadline_s: float = 60
+) -> WorkflowHandle[object, object]:
     request = TrackedInput(task_id=task_id, deadline_s=deadline_s)
     return await runs.start(client, WORKFLOW, request, result_type=TrackedResult)
 
@@ -139,6 +141,27 @@ async def test_the_reconciler_closes_the_row_of_a_terminated_run(
 
     assert closed >= 1
     assert await row_of(database, handle) == ("terminated", "step1", "The run was terminated.")
+
+
+async def test_a_row_of_no_run_does_not_keep_the_reconciler_from_the_others(
+    client: Client, database: Database
+) -> None:
+    word = runs.token()
+    async with database.statement() as connection:
+        await statuses.save(
+            connection,
+            run_id=word,
+            workflow_id=word,
+            workflow_type=WORKFLOW,
+            row=StatusRow(status="running"),
+        )
+
+    await reconcile(client, database, open_for=timedelta(0))
+
+    async with database.statement() as connection:
+        row = await statuses.latest(connection, word)
+    assert row is not None
+    assert row.status == "terminated"
 
 
 async def test_the_reconciler_leaves_the_row_of_a_run_that_works(

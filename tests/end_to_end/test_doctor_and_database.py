@@ -1,0 +1,78 @@
+"""`doctor` and `db`: every part well, parts that ail, and doing it twice."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.commanding import Commands
+
+
+async def test_doctor_finds_every_part_well(command: Commands, service: object) -> None:
+    ended = await command("doctor")
+
+    lines = ended.out.splitlines()
+    assert ended.code == 0, ended.out
+    assert [line.split(":")[0].removeprefix("ok").strip() for line in lines] == [
+        "Python",
+        "Database",
+        "Model",
+        "Temporal",
+        "Search attributes",
+        "Workers",
+    ]
+    assert "a stand-in" in ended.out
+
+
+async def test_doctor_says_what_to_do_about_every_part_that_ails(unattended: Commands) -> None:
+    nobody = await unattended("doctor", "--quick")
+    nothing = await unattended(
+        "doctor",
+        TEMPORAL_ADDRESS="127.0.0.1:1",
+        DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
+        OPENAI_BASE_URL="http://127.0.0.1:1/v1",
+    )
+
+    assert nobody.code == nothing.code == 2
+    assert "ailing  Workers: nobody works on durable-agents, " in nobody.out
+    assert nothing.out.count("ailing") == 3
+    assert "The database does not answer: " in nothing.out
+    assert "The model at http://127.0.0.1:1/v1 cannot be reached" in nothing.out
+    assert "The Temporal server at 127.0.0.1:1 does not answer" in nothing.out
+
+
+async def test_the_database_is_brought_up_to_date_and_filled_as_often_as_one_likes(
+    command: Commands,
+) -> None:
+    samples = str(Path(__file__).parent.parent.parent / "examples")
+
+    twice = [await command("db", "upgrade") for _ in range(2)]
+    seeded = [await command("db", "seed", "--folder", samples) for _ in range(2)]
+
+    assert [ended.code for ended in (*twice, *seeded)] == [0] * 4
+    assert twice[1].out.startswith("Up to date at ")
+    assert seeded[0].out == seeded[1].out
+
+
+@pytest.mark.parametrize(
+    ("args", "url", "said"),
+    [
+        (("upgrade",), "", "No database is named. "),
+        (("upgrade",), "postgresql://nobody@127.0.0.1:1/none", "The database does not answer: "),
+        (("seed",), "mysql://nobody@127.0.0.1/none", "DATABASE_URL names mysql, but only"),
+        (("seed",), "::::", "DATABASE_URL cannot be read: "),
+    ],
+)
+async def test_a_database_that_is_not_there_is_one_sentence(
+    alone: Commands, args: tuple[str, ...], url: str, said: str
+) -> None:
+    ended = await alone("db", *args, DATABASE_URL=url)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.sentence.startswith(said)
+
+
+async def test_sample_data_that_is_not_there_is_one_sentence(command: Commands) -> None:
+    ended = await command("db", "seed", "--folder", "nowhere")
+
+    assert ended.code == 2
+    assert "nowhere" in ended.sentence
