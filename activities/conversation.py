@@ -5,10 +5,11 @@ from temporalio import activity
 from activities.call_site import step_of
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.db.engine import Database
+from durable_agents.db.observations import attach_observations
 from durable_agents.db.threads import (
     NewMessage,
+    Step,
     append,
-    attach_observations,
     latest_head,
     open_thread,
 )
@@ -32,11 +33,13 @@ class ConversationActivities:
 
         Raises:
             UnknownAgentError: No agent of this name is in the catalogue.
-            NotFoundError: There is no such thread.
+            NotFoundError: The user has no such thread.
         """
         if request.agent:
             get_agent(request.agent)
         step = step_of()
+        if request.chain:
+            step = Step(run_id=request.chain, step=step.step)
         if not request.thread:
             async with self._database.statement() as connection:
                 return await open_thread(
@@ -47,7 +50,7 @@ class ConversationActivities:
                     content=request.text,
                 )
         async with self._database.transaction() as connection:
-            parent = await latest_head(connection, request.thread)
+            parent = await latest_head(connection, request.thread, request.user_id)
             said = NewMessage(role="user", content=request.text)
             head = await append(connection, step, said, parent=parent)
         return ThreadHead(thread=request.thread, head=head)

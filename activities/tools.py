@@ -14,7 +14,8 @@ from durable_agents.agent.tool import Tool, ToolContext
 from durable_agents.agent.toolbox import parse_arguments, render_result
 from durable_agents.agent.tools import TOOLS
 from durable_agents.db.engine import Database
-from durable_agents.db.threads import add_observation, find_message
+from durable_agents.db.observations import add_observation
+from durable_agents.db.threads import find_message
 from durable_agents.models.conversation import ToolCallInput, ToolOutcome
 from durable_agents.models.errors import FinalError, NotFoundError
 

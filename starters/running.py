@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
+    ActivityError,
     ApplicationError,
     CancelledError,
     FailureError,
@@ -209,13 +210,17 @@ def failure_of(error: WorkflowFailureError) -> tuple[str, str]:
         return "Terminated", "somebody terminated it."
     if isinstance(cause, TimeoutError):
         return "TimedOut", "it reached its execution timeout."
+    step = ""
     while isinstance(cause, FailureError) and cause.cause is not None:
         if isinstance(cause, ApplicationError):
             break  # what caused it in turn is not meant for people
+        step = cause.activity_id if isinstance(cause, ActivityError) else step
         cause = cause.cause
-    kind = getattr(cause, "type", None) or type(cause).__name__
     message = cause.message if isinstance(cause, FailureError) else str(cause)
-    return str(kind), one_line(message) or str(kind)
+    if isinstance(cause, TimeoutError):
+        return "TimedOut", f"the step {step} did not end in time ({one_line(message)})."
+    kind = (cause.type if isinstance(cause, ApplicationError) else None) or type(cause).__name__
+    return kind, one_line(message) or kind
 
 
 def _ended(kind: str) -> str:

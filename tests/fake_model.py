@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from durable_agents.clients.model import ChatAnswer, ChatRequest, RequestedCall
+from durable_agents.clients.completion import ChatAnswer, RequestedCall
+from durable_agents.clients.model import ChatRequest
 
 MODEL = "gpt-5-mini"
 

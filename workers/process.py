@@ -37,6 +37,8 @@ from workers.registry import spec_of
 from workers.resources import Resources
 from workers.roles import EXIT_CONFIGURATION, READY, REFUSED, ROLES, Role
 
+HEARTBEAT_EVERY = timedelta(seconds=1.5)  # the SDK would hold heartbeats back for four seconds
+
 
 def build_workers(
     client: Client, settings: Settings, resources: Resources, roles: Sequence[Role]
@@ -64,6 +66,7 @@ def _build(client: Client, settings: Settings, resources: Resources, role: Role)
         max_concurrent_activities=settings.worker_activity_slots,
         max_task_queue_activities_per_second=settings.llm_calls_per_second if limited else None,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.worker_sticky_timeout_s),
+        max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_grace_s),
     )
 

@@ -9,6 +9,7 @@ import logging
 from datetime import timedelta
 from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -40,7 +41,7 @@ async def reconcile_for_ever(client: Client, database: Database) -> None:
         await asyncio.sleep(EVERY_S)
         try:
             await reconcile(client, database, open_for=OPEN_FOR)
-        except (DurableAgentsError, RPCError) as error:
+        except (DurableAgentsError, RPCError, SQLAlchemyError) as error:
             logger.warning("Rows of workflow_status could not be reconciled: %s", error)
 
 
@@ -61,6 +62,9 @@ async def reconcile(client: Client, database: Database, *, open_for: timedelta) 
             async with database.statement() as connection:
                 await statuses.close(connection, run_id=row.run_id, status=end[0], error=end[1])
             closed += 1
+        else:
+            async with database.statement() as connection:
+                await statuses.touch(connection, run_id=row.run_id)
     return closed
 
 

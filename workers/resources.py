@@ -38,6 +38,11 @@ class Resources:
         key = settings.openai_api_key.get_secret_value()
         if not settings.names_model:
             raise ConfigurationError(NO_MODEL)
+        if settings.simulator == "on" and not (settings.simulator_url or settings.openai_base_url):
+            raise ConfigurationError(
+                "SIMULATOR is on, but no simulator runs here. Start one with `durable-agents up`, "
+                "or set OPENAI_BASE_URL to it."
+            )
         database = Database(url, pool_size=settings.database_pool_size)
         model = ModelClient(
             base_url=settings.openai_base_url, api_key=key, model=settings.openai_model

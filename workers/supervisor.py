@@ -102,6 +102,7 @@ class Supervisor:
 
     async def _live(self, child: Child) -> int:
         """Run a process once; gives its exit code."""
+        child.metrics_port = _free_port()
         process = await asyncio.create_subprocess_exec(
             *self._program,
             "--roles",

@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
 
 NO_APPROVAL = "Error: {tool} needs the approval of a person, and none can be asked here."
 TOOL_CALLS_SHOWN = 100
+REASON_CHARS = 1000
 
 
 class AgentLoop:
@@ -69,6 +70,7 @@ class AgentLoop:
         self._tool_calls = list(before.tool_calls)
         self._tool_calls_made = before.tool_calls_made
         self._occurrences = Counter(before.occurrences)
+        self._unsettled = {same: list(keys) for same, keys in before.unsettled.items()}
         self.round = before.round
 
     @property
@@ -86,6 +88,7 @@ class AgentLoop:
             tool_calls=tuple(self._tool_calls),
             tool_calls_made=self._tool_calls_made,
             occurrences=dict(self._occurrences),
+            unsettled={same: tuple(keys) for same, keys in self._unsettled.items() if keys},
         )
 
     async def open(self, task: str, thread: int = 0) -> None:
@@ -133,6 +136,7 @@ class AgentLoop:
                     task=self._task,
                     max_tokens=allowance.max_tokens,
                     max_cost_usd=allowance.max_cost_usd,
+                    max_calls=allowance.max_calls,
                     user_id=self._user_id,
                 ),
                 activity_id=f"think-{self.round}",
@@ -156,19 +160,21 @@ class AgentLoop:
         if call.approval:
             self._note(call, "refused")
             return FailedCall(index=index, reason=NO_APPROVAL.format(tool=call.tool))
+        key = self._key(call)
         try:
-            outcome = await self._run_tool(message, index, call)
+            outcome = await self._run_tool(message, index, call, key)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             self._note(call, "failed")
-            return FailedCall(index=index, reason=f"Error: {reason_of(error)}")
+            if key:  # nobody knows whether it happened: the same call again is the same effect
+                self._unsettled.setdefault(_same(call), []).append(key)
+            return FailedCall(index=index, reason=f"Error: {reason_of(error)[:REASON_CHARS]}")
         self._note(call, "failed" if outcome.failed else "done")
         return None
 
-    async def _run_tool(self, message: int, index: int, call: ToolCall) -> ToolOutcome:
+    async def _run_tool(self, message: int, index: int, call: ToolCall, key: str) -> ToolOutcome:
         tool = TOOLS.get(call.tool)
-        key = self._key(call)
         with self._flow.step(f"{call.tool} {self.round}.{index + 1}", call.about):
             return await workflow.execute_activity(
                 call.tool,
@@ -189,8 +195,16 @@ class AgentLoop:
         del self._tool_calls[:-TOOL_CALLS_SHOWN]
 
     def _key(self, call: ToolCall) -> str:
-        """The idempotency key of a call: chain, tool, arguments, and the how-manyeth of these."""
-        same = f"{call.tool}/{call.digest}"
+        """The idempotency key of a call: chain, tool, arguments, and the how-manyeth of these.
+
+        Empty for a tool without an effect. A call whose outcome stayed unknown hands its key to
+        the next that is the same.
+        """
+        tool, same = TOOLS.get(call.tool), _same(call)
+        if tool is not None and not tool.effect:
+            return ""
+        if unsettled := self._unsettled.get(same):
+            return unsettled.pop(0)
         self._occurrences[same] += 1
         chain = workflow.info().first_execution_run_id
         return f"{chain}/{same}/{self._occurrences[same]}"
@@ -206,3 +220,7 @@ class AgentLoop:
                 retry_policy=policies.DATABASE,
                 summary=f"observe, round {self.round}",
             )
+
+
+def _same(call: ToolCall) -> str:
+    return f"{call.tool}/{call.digest}"

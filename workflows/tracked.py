@@ -1,9 +1,10 @@
 """F14: work through a task step by step, with a row of workflow_status that keeps pace."""
 
 import asyncio
+import contextlib
 
 from temporalio import workflow
-from temporalio.exceptions import is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
@@ -42,10 +43,11 @@ class TrackedWorkflow(Flow):
         """Work through the task; the row tells the end, whatever it is."""
         try:
             result = await self._to_deadline(request.deadline_s, self._work(request))
-        except BaseException as error:
+        except (Exception, asyncio.CancelledError) as error:
             status = "cancelled" if is_cancelled_exception(error) else "failed"
             row = StatusRow(status=status, step=self._row_step, error=self._error[:1000])
-            await asyncio.shield(self._save_row(row, "row-closed"))
+            with contextlib.suppress(ActivityError):  # the run's own failure is what counts
+                await asyncio.shield(self._save_row(row, "row-closed"))
             raise
         return result
 

@@ -4,21 +4,23 @@ An answer that cannot be used is asked for again with the reason, twice at most.
 leaves a row of usage, also one that failed.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from durable_agents.agent.allowance import left_of, output_limit
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.context import estimate_tokens
 from durable_agents.agent.definition import AgentDefinition
 from durable_agents.agent.prices import Prices
-from durable_agents.clients.model import ChatAnswer, ChatRequest
+from durable_agents.clients.completion import ChatAnswer
+from durable_agents.clients.model import ChatRequest
 from durable_agents.db.engine import Database
-from durable_agents.db.usage import CallRecord, record_call
+from durable_agents.db.threads import Step
+from durable_agents.db.usage import CallRecord, record_call, usage_of_step
 from durable_agents.models.errors import (
-    BudgetExceededError,
-    ConfigurationError,
     DurableAgentsError,
     ModelOutputError,
     ModelRequestError,
@@ -26,7 +28,6 @@ from durable_agents.models.errors import (
 from durable_agents.models.status import Usage
 
 ASK_AGAIN = 2
-MIN_OUTPUT_TOKENS = 16
 
 
 class ChatModel(Protocol):
@@ -99,6 +100,8 @@ class Asker:
             BudgetExceededError: What is left does not suffice for an answer.
         """
         records: list[CallRecord] = []
+        spent = await self._spent_before(site)
+        question = replace(question, allowance=left_of(question.allowance, spent))
         models = agent.models or (await self._model.default_model(),)
         try:
             for place, model in enumerate(models):
@@ -108,10 +111,10 @@ class Asker:
                     if place + 1 == len(models):
                         raise
                 else:
-                    return Asked(answer, _total(records), tuple(records))
+                    return Asked(answer, spent + _total(records), tuple(records))
             raise ModelRequestError(f"Agent {agent.name} names no model.")
-        except DurableAgentsError:
-            await self._store(records)
+        except (DurableAgentsError, asyncio.CancelledError):
+            await asyncio.shield(self._store(records))
             raise
 
     async def _ask_model(
@@ -126,10 +129,14 @@ class Asker:
         messages = list(question.messages)
         wrong = ""
         for _ in range(1 + ASK_AGAIN):
+            asked = _estimate(question, messages)
+            room = left_of(question.allowance, _total(records))
             request = ChatRequest(
                 model=model,
                 messages=messages,
-                max_output_tokens=self._output_limit(model, agent, question, messages, records),
+                max_output_tokens=output_limit(
+                    room, agent.limits.output_tokens, asked, model, self._prices
+                ),
                 timeout_s=agent.limits.call_timeout.total_seconds(),
                 tools=question.tools,
                 response_format=question.response_format,
@@ -187,46 +194,25 @@ class Asker:
             latency_ms=round((time.perf_counter() - started) * 1000),
         )
 
-    def _output_limit(
-        self,
-        model: str,
-        agent: AgentDefinition,
-        question: Question,
-        messages: Sequence[dict[str, Any]],
-        records: Sequence[CallRecord],
-    ) -> int:
-        """How many tokens the answer may have within what is left of the allowance."""
-        allowance = question.allowance
-        limit = agent.limits.output_tokens
-        if not allowance.max_tokens and not allowance.max_cost_usd:
-            return limit
-        spent = _total(records)
-        asked = estimate_tokens(messages, sum(len(str(tool)) for tool in question.tools))
-        if allowance.max_tokens:
-            used = spent.input_tokens + spent.output_tokens
-            limit = min(limit, allowance.max_tokens - used - asked)
-        if allowance.max_cost_usd:
-            price = self._prices.of(model)
-            if price is None:
-                raise ConfigurationError(
-                    f"A budget in US dollars needs the price of {model}. "
-                    f"Set MODEL_PRICES={model}=INPUT/OUTPUT (US dollars for a million tokens)."
-                )
-            left = allowance.max_cost_usd - spent.cost_usd - asked * price[0] / 1_000_000
-            if price[1]:
-                limit = min(limit, int(left / price[1] * 1_000_000))
-        if limit < MIN_OUTPUT_TOKENS:
-            raise BudgetExceededError(
-                "What is left of the budget does not suffice for another model call "
-                f"(about {asked} tokens go in). Raise max_tokens or max_cost_usd to go further."
-            )
-        return limit
+    async def _spent_before(self, site: CallSite) -> Usage:
+        """What earlier attempts of the step have used."""
+        if site.attempt == 1:
+            return Usage()
+        async with self._database.statement() as connection:
+            return await usage_of_step(connection, Step(site.run_id, site.step))
 
     async def _store(self, records: Sequence[CallRecord]) -> None:
         """Record the usage of a question that failed."""
         async with self._database.transaction() as connection:
             for record in records:
                 await record_call(connection, record)
+
+
+def _estimate(question: Question, messages: Sequence[dict[str, Any]]) -> int:
+    """About how many tokens go in; 0 where no bound needs to know."""
+    if question.allowance == Allowance():
+        return 0
+    return estimate_tokens(messages, sum(len(str(tool)) for tool in question.tools))
 
 
 def _total(records: Sequence[CallRecord]) -> Usage:

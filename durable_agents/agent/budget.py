@@ -18,6 +18,7 @@ class Allowance:
 
     max_tokens: int = UNBOUNDED
     max_cost_usd: float = UNBOUNDED
+    max_calls: int = UNBOUNDED
 
 
 class Budget:
@@ -50,15 +51,11 @@ class Budget:
         Raises:
             BudgetExceededError: Nothing is left; says of what.
         """
-        calls = self.spent.calls + len(self._open)
-        if self._max_calls and calls >= self._max_calls:
-            raise BudgetExceededError(
-                f"The budget of {self._max_calls} model calls is used up. "
-                "Raise max_calls to go further."
-            )
-        tokens = self._left_tokens()
-        cost = self._left_cost()
-        allowance = Allowance(max_tokens=tokens, max_cost_usd=cost)
+        allowance = Allowance(
+            max_tokens=self._left_tokens(),
+            max_cost_usd=self._left_cost(),
+            max_calls=self._left_calls(),
+        )
         self._open.append(allowance)
         return allowance
 
@@ -66,6 +63,18 @@ class Budget:
         """Give back what a call left of its allowance and book what it used."""
         self._open.remove(allowance)
         self.spent = self.spent + usage
+
+    def _left_calls(self) -> int:
+        if not self._max_calls:
+            return UNBOUNDED
+        reserved = sum(allowance.max_calls for allowance in self._open)
+        left = self._max_calls - self.spent.calls - reserved
+        if left <= 0:
+            raise BudgetExceededError(
+                f"The budget of {self._max_calls} model calls is used up. "
+                "Raise max_calls to go further."
+            )
+        return left
 
     def _left_tokens(self) -> int:
         if not self._max_tokens:

@@ -10,27 +10,29 @@ CHARS_PER_TOKEN = 3.5  # a cautious mean over English text and JSON
 
 
 def build_messages(
-    agent: AgentDefinition, conversation: Sequence[StoredMessage]
+    agent: AgentDefinition, conversation: Sequence[StoredMessage], *, task: int = 0
 ) -> list[dict[str, Any]]:
     """Turn a stored conversation, oldest first, into the messages of a request.
 
-    The first message (the task) is kept; of the others the latest that fit into the agent's
-    `context_chars`. A tool call without its observation, or the other way round, is left out,
-    because servers refuse such a conversation.
+    The message `task` (the first one when there is none of this id) is kept; of the others the
+    latest that fit into the agent's `context_chars`. A tool call without its observation, or the
+    other way round, is left out, because servers refuse such a conversation.
     """
     system = {"role": "system", "content": agent.instructions}
     turns = _whole_turns(conversation)
     if not turns:
         return [system]
-    room = agent.limits.context_chars - _size(turns[0])
-    kept: list[list[StoredMessage]] = []
-    for turn in reversed(turns[1:]):
-        room -= _size(turn)
-        if room < 0 and kept:
+    pinned = next((n for n, turn in enumerate(turns) if turn[0].message_id == task), 0)
+    room = agent.limits.context_chars - _size(turns[pinned])
+    kept = {pinned}
+    for number in range(len(turns) - 1, -1, -1):
+        if number == pinned:
+            continue
+        room -= _size(turns[number])
+        if room < 0 and len(kept) > 1:
             break
-        kept.append(turn)
-    kept.append(turns[0])
-    return [system, *(_as_request(m) for turn in reversed(kept) for m in turn)]
+        kept.add(number)
+    return [system, *(_as_request(m) for number in sorted(kept) for m in turns[number])]
 
 
 def estimate_tokens(messages: Sequence[dict[str, Any]], tools: int = 0) -> int:

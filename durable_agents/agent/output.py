@@ -6,7 +6,7 @@ from typing import Any
 import openai
 from pydantic import BaseModel, ValidationError
 
-from durable_agents.clients.model import ChatAnswer
+from durable_agents.clients.completion import ChatAnswer
 from durable_agents.models.errors import ModelOutputError
 
 

@@ -47,6 +47,7 @@ class Tool:
         run: The function. It raises an error of the project's tree, or returns a model or text.
         timeout: The longest that one attempt may take.
         attempts: How often it is tried at most.
+        effect: Whether others would notice a second call; it then happens once under its key.
         untrusted: Whether its result comes from outside and is marked so for the model.
         about: Says in at most 40 characters what a call is about, for people who watch.
     """
@@ -57,6 +58,7 @@ class Tool:
     run: Callable[[Any, ToolContext], Awaitable[BaseModel | str]]
     timeout: timedelta = timedelta(seconds=30)
     attempts: int = 5
+    effect: bool = False
     untrusted: bool = False
     about: Callable[[Any], str] = field(default=lambda arguments: "")
 

@@ -6,6 +6,7 @@ answers are read by the small models below, because the client's own transformat
 messages grows with the conversation.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +14,8 @@ from typing import Any
 
 import httpx2
 import openai
-from pydantic import BaseModel, ValidationError
 
+from durable_agents.clients.completion import ChatAnswer, read_answer
 from durable_agents.clients.retry_after import retry_after
 from durable_agents.models.errors import (
     ModelAuthenticationError,
@@ -26,7 +27,6 @@ from durable_agents.models.errors import (
 DEFAULT_OPENAI_MODEL = "gpt-5-mini"
 OPENAI_HOST = "api.openai.com"
 CONNECT_TIMEOUT_S = 5
-MAX_ANSWER_CHARS = 200_000
 _TRANSIENT_STATUS = frozenset({408, 409, 429})
 
 
@@ -40,60 +40,6 @@ class ChatRequest:
     timeout_s: float
     tools: tuple[Mapping[str, Any], ...] = ()
     response_format: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class RequestedCall:
-    """A tool call as the model wrote it; `arguments` is JSON text, not yet checked."""
-
-    call_id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True)
-class ChatAnswer:
-    """What the model said. `cut` tells that it ran into the limit of tokens."""
-
-    text: str
-    calls: tuple[RequestedCall, ...]
-    cut: bool
-    refusal: str
-    model: str
-    input_tokens: int
-    output_tokens: int
-
-
-class _Function(BaseModel):
-    name: str = ""
-    arguments: str | None = None
-
-
-class _Call(BaseModel):
-    id: str | None = None
-    function: _Function = _Function()
-
-
-class _Said(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_Call] | None = None
-
-
-class _Choice(BaseModel):
-    message: _Said
-    finish_reason: str | None = None
-
-
-class _Tokens(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Completion(BaseModel):
-    choices: list[_Choice]
-    model: str = ""
-    usage: _Tokens | None = None
 
 
 class ModelClient:
@@ -118,7 +64,8 @@ class ModelClient:
         )
         self._is_openai = self._client.base_url.host == OPENAI_HOST
         self._default = model or (DEFAULT_OPENAI_MODEL if self._is_openai else "")
-        self.address = str(self._client.base_url).rstrip("/")
+        self.address = str(self._client.base_url.copy_with(userinfo=b"")).rstrip("/")
+        self._secret = api_key
 
     async def close(self) -> None:
         """Close the connections."""
@@ -164,15 +111,28 @@ class ModelClient:
             ModelRequestError: Any other refusal.
         """
         try:
-            response = await self._client.post(
-                "/chat/completions",
-                cast_to=httpx2.Response,
-                body=self._body(request),
-                options={"timeout": httpx2.Timeout(request.timeout_s, connect=CONNECT_TIMEOUT_S)},
-            )
+            async with asyncio.timeout(request.timeout_s):  # the client's own is for each read
+                response = await self._client.post(
+                    "/chat/completions",
+                    cast_to=httpx2.Response,
+                    body=self._body(request),
+                    options={
+                        "timeout": httpx2.Timeout(request.timeout_s, connect=CONNECT_TIMEOUT_S)
+                    },
+                )
+        except TimeoutError as error:
+            raise ModelUnavailableError(
+                f"The model at {self.address} did not answer in time."
+            ) from error
         except openai.OpenAIError as error:
             raise self._named(error) from error
-        return self._answer(response.content, request.model)
+        try:
+            return read_answer(response.content, request.model)
+        except (ValueError, IndexError) as error:
+            raise ModelUnavailableError(
+                f"{self.address} answered with something that is not a chat completion; "
+                "it is asked again. If that stays so, check OPENAI_BASE_URL."
+            ) from error
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         """The request as the API wants it."""
@@ -187,34 +147,6 @@ class ModelClient:
         if request.response_format is not None:
             body["response_format"] = request.response_format
         return body
-
-    def _answer(self, content: bytes, model: str) -> ChatAnswer:
-        """Read a chat completion."""
-        try:
-            completion = _Completion.model_validate_json(content)
-            choice = completion.choices[0]
-        except (ValidationError, IndexError) as error:
-            raise ModelUnavailableError(
-                f"{self.address} answered with something that is not a chat completion; "
-                "it is asked again. If that stays so, check OPENAI_BASE_URL."
-            ) from error
-        said, tokens = choice.message, completion.usage or _Tokens()
-        return ChatAnswer(
-            text=(said.content or "")[:MAX_ANSWER_CHARS],
-            calls=tuple(
-                RequestedCall(
-                    call_id=call.id or f"call_{place}",
-                    name=call.function.name,
-                    arguments=call.function.arguments or "{}",
-                )
-                for place, call in enumerate(said.tool_calls or ())
-            ),
-            cut=choice.finish_reason == "length",
-            refusal=said.refusal or "",
-            model=completion.model or model,
-            input_tokens=tokens.prompt_tokens,
-            output_tokens=tokens.completion_tokens,
-        )
 
     def _named(self, error: openai.OpenAIError) -> Exception:
         """Name a failure of the client by what can be done about it."""
@@ -231,7 +163,7 @@ class ModelClient:
 
     def _named_status(self, error: openai.APIStatusError) -> Exception:
         """Name an answer other than 2xx."""
-        status, said = error.status_code, _said_by(error)
+        status, said = error.status_code, self._said_by(error)
         where = f"{self.address} answered {status}"
         if error.code == "insufficient_quota":
             return ModelQuotaError(f"{where}: no credit is left on the account. {said}")
@@ -244,12 +176,12 @@ class ModelClient:
             return ModelAuthenticationError(f"{where}: check OPENAI_API_KEY. {said}")
         return ModelRequestError(f"{where}: {said}")
 
-
-def _said_by(error: openai.APIStatusError) -> str:
-    """The server's own words, at most 300 characters of them."""
-    body: object = error.body
-    if isinstance(body, Mapping):
-        message: object = dict[str, object](body).get("message")  # pyright: ignore[reportUnknownArgumentType] - any JSON
-        if isinstance(message, str):
-            return message[:300]
-    return str(error.message)[:300]
+    def _said_by(self, error: openai.APIStatusError) -> str:
+        """The server's own words, at most 300 characters of them, without our key."""
+        said = str(error.message)
+        body: object = error.body
+        if isinstance(body, Mapping):
+            message: object = dict[str, object](body).get("message")  # pyright: ignore[reportUnknownArgumentType] - any JSON
+            if isinstance(message, str):
+                said = message
+        return (said.replace(self._secret, "[key]") if self._secret else said)[:300]

@@ -5,11 +5,15 @@ from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from durable_agents.models.errors import ConfigurationError, DatabaseUnavailableError
+from durable_agents.models.errors import (
+    ConfigurationError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+)
 
 CONNECT_TIMEOUT_S = 3
 POOL_TIMEOUT_S = 10  # a burst of steps waits for its turn
@@ -30,7 +34,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         try:
             parsed = make_url(url)
-        except ArgumentError as error:
+        except (ArgumentError, ValueError) as error:
             raise ConfigurationError(
                 "DATABASE_URL cannot be read: give it as postgresql://USER:PASSWORD@HOST/NAME."
             ) from error
@@ -89,6 +93,10 @@ def _failures_named() -> Generator[None]:
         raise DatabaseUnavailableError(
             f"The database does not answer: {_first_line(error)} "
             "Check DATABASE_URL and that the server runs."
+        ) from error
+    except DBAPIError as error:  # data that does not fit; the statement stays out of sight
+        raise DatabaseRefusedError(
+            f"The database refuses what was to be written: {_first_line(error)}"
         ) from error
 
 

@@ -90,6 +90,15 @@ async def open_rows(
     )
 
 
+async def touch(connection: AsyncConnection, *, run_id: str) -> None:
+    """Put a row that was looked at, and whose run goes on, behind those still to be looked at."""
+    await connection.execute(
+        update(WorkflowStatus)
+        .where(WorkflowStatus.run_id == run_id, WorkflowStatus.status == "running")
+        .values(updated_at=func.now())
+    )
+
+
 async def close(
     connection: AsyncConnection, *, run_id: str, status: RowStatus, error: str = ""
 ) -> bool:

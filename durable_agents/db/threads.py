@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from durable_agents.models.conversation import FailedCall, ThreadHead
+from durable_agents.models.conversation import ThreadHead
 from durable_agents.models.errors import NotFoundError
 
 WINDOW_BLOCK = 20
@@ -73,8 +73,12 @@ _OPENED = text(
     " WHERE run_id = :run_id AND step = :step AND index = :index"
 )
 _LATEST = text(
-    "SELECT message_id FROM messages WHERE thread_id = :thread AND position >= 0"
-    " AND (parent_id IS NOT NULL OR position = 0) ORDER BY message_id DESC LIMIT 1"
+    """
+    SELECT message_id FROM messages JOIN threads USING (thread_id)
+    WHERE thread_id = :thread AND threads.user_id = :user_id AND position >= 0
+      AND NOT EXISTS (SELECT FROM messages later WHERE later.parent_id = messages.message_id)
+    ORDER BY message_id DESC LIMIT 1
+    """
 )
 APPEND_SQL = """
     INSERT INTO messages (thread_id, parent_id, position, role, content, tool_calls,
@@ -87,32 +91,6 @@ APPEND_SQL = """
 """Stores a message behind another; takes the `values_of` a message."""
 
 _APPEND = text(APPEND_SQL)
-_ANSWER = text(
-    """
-    INSERT INTO messages (thread_id, answers_id, position, role, content, tool_call_id, tool,
-                          run_id, step, index)
-    SELECT thread_id, message_id, -1, 'tool', :content, tool_calls -> :call ->> 'id',
-           tool_calls -> :call ->> 'name', :run_id, :step, :call + 1
-    FROM messages WHERE message_id = :answers
-    ON CONFLICT (run_id, step, index) DO NOTHING
-    """
-)
-_ATTACH = text(
-    """
-    WITH chosen AS (
-        SELECT DISTINCT ON (index) message_id, index FROM messages
-        WHERE answers_id = :answers ORDER BY index, (run_id = :run_id) DESC, message_id DESC),
-    linked AS (
-        SELECT message_id, row_number() OVER w AS place,
-               COALESCE(lag(message_id) OVER w, :answers) AS parent
-        FROM chosen WINDOW w AS (ORDER BY index))
-    UPDATE messages SET parent_id = linked.parent,
-           position = linked.place
-             + (SELECT said.position FROM messages said WHERE said.message_id = :answers)
-    FROM linked WHERE messages.message_id = linked.message_id
-    RETURNING linked.place, messages.message_id, messages.thread_id
-    """
-)
 _CONVERSATION = text(
     f"""
     WITH RECURSIVE chain AS (
@@ -138,21 +116,25 @@ async def open_thread(
 ) -> ThreadHead:
     """Open a thread with what the user says; a second delivery finds the first one's thread."""
     values = {"user_id": user_id, "agent": agent, "content": storable(content)}
-    row = (await connection.execute(_OPEN, {**values, **_key(step)})).one_or_none()
+    row = (await connection.execute(_OPEN, {**values, **key_of(step)})).one_or_none()
     if row is None:
-        row = (await connection.execute(_OPENED, {**_key(step), "index": 0})).one()
+        row = (await connection.execute(_OPENED, {**key_of(step), "index": 0})).one()
     return ThreadHead(thread=row.thread_id, head=row.message_id)
 
 
-async def latest_head(connection: AsyncConnection, thread: int) -> int:
-    """The last message of a thread.
+async def latest_head(connection: AsyncConnection, thread: int, user_id: str) -> int:
+    """The last message of a user's thread.
+
+    Two runs that go on with one thread at once fork it: each sees what was there when it began.
 
     Raises:
-        NotFoundError: There is no such thread.
+        NotFoundError: The user has no such thread.
     """
-    head = await connection.scalar(_LATEST, {"thread": thread})
+    head = await connection.scalar(_LATEST, {"thread": thread, "user_id": user_id})
     if head is None:
-        raise NotFoundError(f"There is no thread {thread}. Leave --thread out to open a new one.")
+        raise NotFoundError(
+            f"There is no thread {thread} of this user. Leave --thread out to open a new one."
+        )
     return int(head)
 
 
@@ -160,8 +142,16 @@ async def append(
     connection: AsyncConnection, step: Step, message: NewMessage, *, parent: int
 ) -> int:
     """Store a message behind `parent`; a second delivery returns the first one's id."""
+    stored = await append_first(connection, step, message, parent=parent)
+    return stored if stored is not None else await find_id(connection, step, message.index)
+
+
+async def append_first(
+    connection: AsyncConnection, step: Step, message: NewMessage, *, parent: int
+) -> int | None:
+    """Store a message behind `parent`; None when an earlier delivery has done so."""
     stored = await connection.scalar(_APPEND, values_of(step, message, parent))
-    return int(stored) if stored is not None else await find_id(connection, step, message.index)
+    return None if stored is None else int(stored)
 
 
 def values_of(step: Step, message: NewMessage, parent: int) -> dict[str, Any]:
@@ -175,7 +165,7 @@ def values_of(step: Step, message: NewMessage, parent: int) -> dict[str, Any]:
         "tool": message.tool,
         "model": message.model,
         "index": message.index,
-        **_key(step),
+        **key_of(step),
     }
 
 
@@ -185,42 +175,10 @@ async def find_id(connection: AsyncConnection, step: Step, index: int) -> int:
     Raises:
         NotFoundError: It has stored none, so the message before it is missing.
     """
-    found = (await connection.execute(_OPENED, {**_key(step), "index": index})).one_or_none()
+    found = (await connection.execute(_OPENED, {**key_of(step), "index": index})).one_or_none()
     if found is None:
         raise NotFoundError("The message to go on from is not there; the thread was deleted.")
     return int(found.message_id)
-
-
-async def add_observation(
-    connection: AsyncConnection, step: Step, *, answers: int, call: int, content: str
-) -> None:
-    """Store what came of the call at index `call` of the message `answers`, outside the thread."""
-    values = {"answers": answers, "call": call, "content": storable(content)}
-    await connection.execute(_ANSWER, {**values, **_key(step)})
-
-
-async def attach_observations(
-    connection: AsyncConnection,
-    step: Step,
-    *,
-    answers: int,
-    calls: int,
-    failed: tuple[FailedCall, ...] = (),
-) -> ThreadHead:
-    """Make the observations of a message part of its thread, in the order of the calls.
-
-    Raises:
-        NotFoundError: A call has no observation.
-    """
-    for call in failed:
-        await add_observation(
-            connection, step, answers=answers, call=call.index, content=call.reason
-        )
-    rows = (await connection.execute(_ATTACH, {"answers": answers, "run_id": step.run_id})).all()
-    if len(rows) != calls:
-        raise NotFoundError(f"Message {answers} has {calls} calls, but {len(rows)} observations.")
-    last = max(rows, key=lambda row: int(row[0]))
-    return ThreadHead(thread=last[2], head=last[1])
 
 
 async def read_conversation(
@@ -253,7 +211,7 @@ async def find_message(connection: AsyncConnection, message: int) -> StoredMessa
 
 async def find_said(connection: AsyncConnection, step: Step) -> StoredMessage | None:
     """What a step has said already, when an earlier attempt of it got that far."""
-    row = (await connection.execute(_OPENED, {**_key(step), "index": 0})).one_or_none()
+    row = (await connection.execute(_OPENED, {**key_of(step), "index": 0})).one_or_none()
     return None if row is None else await find_message(connection, row.message_id)
 
 
@@ -270,5 +228,6 @@ def _as_json(calls: list[dict[str, Any]]) -> str:
     return json.dumps(cleaned)
 
 
-def _key(step: Step) -> dict[str, str]:
+def key_of(step: Step) -> dict[str, str]:
+    """A step as the values of a statement."""
     return {"run_id": step.run_id, "step": step.step}

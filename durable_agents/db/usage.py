@@ -40,7 +40,7 @@ _TOTAL = text(
     """
     SELECT COALESCE(sum(input_tokens), 0), COALESCE(sum(output_tokens), 0),
            COALESCE(sum(cost_usd), 0), count(*)
-    FROM llm_calls WHERE workflow_id = :workflow_id
+    FROM llm_calls WHERE run_id = :run_id AND step = :step
     """
 )
 
@@ -67,9 +67,9 @@ def _values(record: CallRecord) -> dict[str, object]:
     return {f"call_{name}": value for name, value in vars(record).items()}
 
 
-async def usage_of(connection: AsyncConnection, workflow_id: str) -> Usage:
-    """What all attempts of a workflow used, failed ones as well."""
-    row = (await connection.execute(_TOTAL, {"workflow_id": workflow_id})).one()
+async def usage_of_step(connection: AsyncConnection, step: Step) -> Usage:
+    """What all attempts of a step have used so far, failed ones as well."""
+    row = (await connection.execute(_TOTAL, {"run_id": step.run_id, "step": step.step})).one()
     return Usage(
         input_tokens=int(row[0]),
         output_tokens=int(row[1]),

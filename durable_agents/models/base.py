@@ -1,6 +1,13 @@
 """The base of everything that history records."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_DEADLINE_S = 366 * 24 * 3600
+
+Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_S, allow_inf_nan=False)]
+"""Seconds that a run may take, a year at most."""
 
 
 class Record(BaseModel):

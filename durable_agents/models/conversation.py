@@ -16,10 +16,12 @@ MAX_TASK_CHARS = 100_000
 class OpenThreadInput(Record):
     """Open a thread, or go on with one, and add what the user says.
 
-    `thread` 0 opens a new one. `agent` is checked against the catalogue.
+    `thread` 0 opens a new one. `agent` is checked against the catalogue. `chain` is the chain's
+    first run: a reset finds the message again instead of adding it a second time.
     """
 
     text: str
+    chain: str = ""
     agent: str = ""
     user_id: str = ""
     thread: int = 0
@@ -36,8 +38,8 @@ class ThinkInput(Record):
     """One model call of an agent: which agent, for which task, up to which message.
 
     `task` is the message that states the task; it stays in sight however long the run grows.
-    `max_tokens` (input and output together) and `max_cost_usd` are what the call may use; 0
-    sets no bound.
+    `max_tokens` (input and output together), `max_cost_usd` and `max_calls` are what all its
+    attempts may use; 0 sets no bound.
     """
 
     agent: str
@@ -45,6 +47,7 @@ class ThinkInput(Record):
     task: int = 0
     max_tokens: int = 0
     max_cost_usd: float = 0
+    max_calls: int = 0
     user_id: str = ""
 
 
@@ -77,11 +80,14 @@ class Thought(Record):
 
 
 class ToolCallInput(Record):
-    """Run the call at `index` of the message `message`; `key` makes its effect happen once."""
+    """Run the call at `index` of the message `message`.
+
+    `key` makes its effect happen once; it is empty for a tool that has none.
+    """
 
     message: int
-    index: int
-    key: str
+    index: int = 0
+    key: str = ""
     user_id: str = ""
 
 

@@ -14,6 +14,7 @@
     │   │   ├── ModelAuthenticationError
     │   │   └── ModelQuotaError       the account has no credit left
     │   ├── ModelOutputError          the model's answer stays unusable after being asked again
+    │   ├── DatabaseRefusedError      data that does not fit the tables
     │   ├── HttpStatusError           an answer of 4xx
     │   ├── ResponseTooLargeError
     │   ├── BudgetExceededError
@@ -90,6 +91,10 @@ class ModelQuotaError(ModelRequestError):
 
 class ModelOutputError(FinalError):
     """The model's answer stays unusable after it was asked again."""
+
+
+class DatabaseRefusedError(FinalError):
+    """The database refuses data that does not fit its tables."""
 
 
 class HttpStatusError(FinalError):

@@ -4,12 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 from durable_agents.models.conversation import MAX_TASK_CHARS
 from durable_agents.models.status import Usage
-
-MAX_DEADLINE_S = 366 * 24 * 3600
-
 
 StopReason = Literal["answered", "max_rounds", "budget"]
 
@@ -27,9 +24,9 @@ class ReActInput(Record):
     user_id: str = ""
     thread: int = Field(default=0, ge=0)
     max_rounds: int = Field(default=5, ge=1, le=10_000)
-    deadline_s: float = Field(default=3600, gt=0, le=MAX_DEADLINE_S)
+    deadline_s: Deadline = 3600
     max_tokens: int = Field(default=0, ge=0)
-    max_cost_usd: float = Field(default=0, ge=0)
+    max_cost_usd: float = Field(default=0, ge=0, allow_inf_nan=False)
     max_calls: int = Field(default=0, ge=0)
     resume: "LoopState | None" = None
 
@@ -43,7 +40,11 @@ class ToolUse(Record):
 
 
 class LoopState(Record):
-    """Where an agent loop is; a run hands it to the next one of its chain."""
+    """Where an agent loop is; a run hands it to the next one of its chain.
+
+    `occurrences` counts the calls of tools that have an effect, by tool and arguments;
+    `unsettled` holds the keys of those whose outcome stayed unknown.
+    """
 
     thread: int
     head: int
@@ -54,6 +55,7 @@ class LoopState(Record):
     tool_calls: tuple[ToolUse, ...] = ()
     tool_calls_made: int = 0
     occurrences: dict[str, int] = Field(default_factory=dict[str, int])
+    unsettled: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     steps_done: int = 0
 
 

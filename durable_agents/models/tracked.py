@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 
 RowStatus = Literal["running", "completed", "failed", "cancelled", "terminated", "timed_out"]
 
@@ -14,7 +14,7 @@ class TrackedInput(Record):
 
     task_id: str = Field(min_length=1, max_length=200, pattern=r"\S")
     user_id: str = ""
-    deadline_s: float = Field(default=600, gt=0)
+    deadline_s: Deadline = 600
 
 
 class TrackedResult(Record):

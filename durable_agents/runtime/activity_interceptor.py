@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, TemporalError
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -53,6 +53,14 @@ class _Defaults(ActivityInboundInterceptor):
         except ValidationError as error:
             logger.info("Activity failed", exc_info=True)
             raise ApplicationError(str(error), type="ValidationError", non_retryable=True) from None
+        except TemporalError:
+            raise
+        except Exception as error:
+            # Not foreseen: what it says may be long and hold data, so the log alone gets it all.
+            logger.warning("Activity failed unexpectedly", exc_info=True)
+            raise ApplicationError(
+                str(error).split("\n", 1)[0][:300], type=type(error).__name__
+            ) from None
         finally:
             if beat is not None:
                 beat.stop()

@@ -179,10 +179,10 @@ def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[
     """Add what `up` started, for whatever the variables leave open."""
     try:
         run: Any = json.loads(settings.run_file.read_text(encoding="utf-8"))
-        known: dict[str, Any] = {n: run[n] for n in Settings.model_fields if n in run}
+        known: dict[str, Any] = {n: v for n, v in run.items() if n in Settings.model_fields}
     except (FileNotFoundError, NotADirectoryError):
         return dict(given)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise ConfigurationError(
             f"{settings.run_file} cannot be read ({error}). "
             "Delete it and run `durable-agents up` again."

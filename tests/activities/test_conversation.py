@@ -4,7 +4,8 @@ import pytest
 
 from activities.conversation import ConversationActivities
 from durable_agents.db.engine import Database
-from durable_agents.db.threads import NewMessage, Step, add_observation, append
+from durable_agents.db.observations import NO_RESULT, add_observation
+from durable_agents.db.threads import NewMessage, Step, append
 from durable_agents.models.conversation import (
     FailedCall,
     ObserveInput,
@@ -128,15 +129,17 @@ async def test_observations_stand_in_the_order_of_the_calls_not_of_their_arrival
     assert [said.tool_call_id for said in seen[2:]] == ["c0", "c1", "c2"]
 
 
-async def test_a_call_without_an_observation_is_an_error(
+async def test_a_call_that_left_no_observation_gets_one_that_says_so(
     activities: ConversationActivities, database: Database
 ) -> None:
     run = new_run()
     message = await thought(database, run, await opened(activities, run), "think-1", 2)
-    await observed(database, run, message, 0, "only one")
+    await observed(database, run, message, 1, "only one")
 
-    with pytest.raises(NotFoundError, match="2 calls, but 1"):
-        await perform(activities.observe, ObserveInput(message=message, calls=2), run=run)
+    head = await perform(activities.observe, ObserveInput(message=message, calls=2), run=run)
+
+    seen = await conversation(database, head)
+    assert [said.content for said in seen[2:]] == [NO_RESULT, "only one"]
 
 
 async def test_a_run_that_was_reset_reads_its_own_branch(

@@ -8,9 +8,10 @@ from durable_agents.agent.asking import Asker
 from durable_agents.agent.catalogue import AGENTS
 from durable_agents.agent.definition import AgentDefinition
 from durable_agents.agent.prices import Prices
-from durable_agents.clients.model import ChatAnswer
+from durable_agents.clients.completion import ChatAnswer
 from durable_agents.db.engine import Database
-from durable_agents.db.usage import usage_of
+from durable_agents.db.threads import Step
+from durable_agents.db.usage import usage_of_step
 from durable_agents.models.conversation import GenerateInput
 from durable_agents.models.errors import (
     BudgetExceededError,
@@ -53,7 +54,7 @@ async def test_a_text_is_given_with_what_it_cost(database: Database) -> None:
     assert [message["role"] for message in model.asked[0].messages] == ["system", "user"]
     assert model.asked[0].max_output_tokens == 300
     async with database.statement() as connection:
-        assert await usage_of(connection, f"workflow-of-{run}") == done.usage
+        assert await usage_of_step(connection, Step(run, "step")) == done.usage
 
 
 async def test_an_agent_may_have_nothing_to_say(database: Database) -> None:
@@ -108,7 +109,7 @@ async def test_an_object_that_never_fits_is_given_up_after_three_tries(
 
     assert len(model.asked) == 3
     async with database.statement() as connection:
-        assert (await usage_of(connection, f"workflow-of-{run}")).calls == 3
+        assert (await usage_of_step(connection, Step(run, "step"))).calls == 3
 
 
 async def test_an_agent_without_an_output_type_gives_no_object(database: Database) -> None:

@@ -63,12 +63,14 @@ def test_calls_side_by_side_cannot_overshoot_together() -> None:
 
 
 def test_a_call_at_work_counts_among_the_calls() -> None:
-    budget = Budget(max_calls=2)
-    budget.reserve()
-    budget.reserve()
+    budget = Budget(max_calls=3)
+    first = budget.reserve()
 
     with pytest.raises(BudgetExceededError):
         budget.reserve()
+    budget.settle(first, used(calls=2))
+
+    assert (first.max_calls, budget.reserve().max_calls) == (3, 1)
 
 
 def test_a_refused_reservation_reserves_nothing() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from durable_agents.clients.model import MAX_ANSWER_CHARS, ChatRequest, ModelClient
+from durable_agents.clients.completion import MAX_ANSWER_CHARS
+from durable_agents.clients.model import ChatRequest, ModelClient
 from durable_agents.models.errors import (
     DurableAgentsError,
     ModelAuthenticationError,

@@ -1,7 +1,6 @@
 """What people get wrong: one clear sentence, the right exit code, a run that ends."""
 
 import asyncio
-import json
 import secrets
 from typing import Any
 
@@ -71,6 +70,18 @@ async def test_arguments_that_do_not_fit_are_one_sentence(
 
     assert (ended.code, ended.out) == (2, "")
     assert ended.sentence.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "args", [("react", "hello"), ("weather-advice", "Paris"), ("tracked", "task-1")]
+)
+async def test_a_deadline_beyond_all_timers_starts_nothing(
+    command: Commands, args: tuple[str, ...]
+) -> None:
+    ended = await command(*args, "--deadline", "inf")
+
+    assert ended.code == 2
+    assert ended.sentence.startswith("The input is not usable: deadline_s: ")
 
 
 @pytest.mark.parametrize(
@@ -220,22 +231,3 @@ async def test_a_deadline_that_passes_fails_the_run(
     assert ended.code == 1
     assert ended.json["error"]["type"] == "DeadlineExceededError"
     assert "deadline" in ended.sentence
-
-
-@pytest.mark.parametrize("args", [("status",), ("cancel",), ("status", "--json")])
-async def test_a_run_that_is_not_there_is_one_sentence(
-    command: Commands, args: tuple[str, ...]
-) -> None:
-    ended = await command(args[0], "no-such-run", *args[1:])
-
-    said = "There is no run no-such-run. `durable-agents list` shows those there are."
-    assert (ended.code, ended.sentence) == (2, said)
-    assert "--json" not in args or ended.json["error"]["type"] == "NotFoundError"
-
-
-async def test_a_query_that_the_server_cannot_read_is_one_sentence(command: Commands) -> None:
-    ended = await command("list", "--query", "this is no query", "--json")
-
-    assert ended.code == 2
-    assert ended.sentence.startswith("The Temporal server refuses: ")
-    assert json.loads(ended.out)["error"]["type"] == "TemporalError"

@@ -189,6 +189,25 @@ async def test_a_row_of_the_list_names_its_run_in_full(command: Commands) -> Non
     assert "completed" in listed.out
 
 
+@pytest.mark.parametrize("args", [("status",), ("cancel",), ("status", "--json")])
+async def test_a_run_that_is_not_there_is_one_sentence(
+    command: Commands, args: tuple[str, ...]
+) -> None:
+    ended = await command(args[0], "no-such-run", *args[1:])
+
+    said = "There is no run no-such-run. `durable-agents list` shows those there are."
+    assert (ended.code, ended.sentence) == (2, said)
+    assert "--json" not in args or ended.json["error"]["type"] == "NotFoundError"
+
+
+async def test_a_query_that_the_server_cannot_read_is_one_sentence(command: Commands) -> None:
+    ended = await command("list", "--query", "this is no query", "--json")
+
+    assert ended.code == 2
+    assert ended.sentence.startswith("The Temporal server refuses: ")
+    assert ended.json["error"]["type"] == "TemporalError"
+
+
 async def state_of(command: Commands, run: str) -> dict[str, Any]:
     told = await command("status", run, "--json")
     return dict(told.json)

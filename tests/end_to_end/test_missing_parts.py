@@ -3,15 +3,13 @@
 import asyncio
 import secrets
 import sys
-from collections.abc import AsyncIterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from temporalio.client import Client
 
 from durable_agents.runtime.settings import Settings
-from tests.commanding import Commands, ended, folder_for_commands, make_namespace
+from tests.commanding import Commands, ended, make_namespace
 from tests.steering import Simulator
 from tests.workflows.runs import token
 

@@ -49,10 +49,13 @@ async def test_a_process_that_keeps_dying_is_given_up(capfd: pytest.CaptureFixtu
     ]
 
 
-async def test_a_process_that_was_ready_once_is_started_again_whatever_it_says_then() -> None:
+async def test_a_process_that_was_ready_once_is_started_again_whatever_it_says_then(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     code = await run(supervised("print('ready'); raise SystemExit(2)"))
 
-    assert code == 2  # but only after all restarts
+    assert code == 2
+    assert capfd.readouterr().err.count("Worker process 0 ended with 2; it is started again.") == 4
 
 
 async def test_a_process_that_does_not_drain_in_time_is_killed(

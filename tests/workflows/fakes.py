@@ -42,7 +42,8 @@ class FakeSteps:
 
     Attributes:
         plan: The thoughts, one a call; an error is raised instead, the last one for ever.
-        tool_failure: What each tool call raises.
+        tool_failure: What tool calls raise.
+        tool_failures: How many of them do.
         tool_takes: How long each tool call takes.
         opening_failure: What opening a thread raises.
         asked: What each model call was given.
@@ -53,6 +54,7 @@ class FakeSteps:
 
     plan: list[Planned] = field(default_factory=list[Planned])
     tool_failure: Exception | None = None
+    tool_failures: int = 10**6
     tool_takes: timedelta = timedelta(0)
     opening_failure: Exception | None = None
     asked: list[ThinkInput] = field(default_factory=list[ThinkInput])
@@ -85,9 +87,13 @@ class FakeSteps:
     async def get_weather(self, call: ToolCallInput) -> ToolOutcome:
         return await self._act("get_weather", call)
 
+    @activity.defn(name="file_ticket")
+    async def file_ticket(self, call: ToolCallInput) -> ToolOutcome:
+        return await self._act("file_ticket", call)
+
     async def _act(self, tool: str, call: ToolCallInput) -> ToolOutcome:
         self.called.append((tool, call))
-        if self.tool_failure is not None:
+        if self.tool_failure is not None and len(self.called) <= self.tool_failures:
             raise self.tool_failure
         await asyncio.sleep(self.tool_takes.total_seconds())
         return ToolOutcome(chars=1)
@@ -105,9 +111,10 @@ class FakeSteps:
     async def at_work(self, client: Client) -> AsyncGenerator["FakeSteps"]:
         """Run workers of the ReAct workflow with these steps."""
         here: list[Any] = [self.create_thread, self.observe, self.log_error]
+        tools = [self.calculate, self.get_weather, self.file_ticket]
         async with (
             Worker(client, task_queue=queues.WORKFLOWS, workflows=[ReActWorkflow], activities=here),
             Worker(client, task_queue=queues.LLM, activities=[self.think]),
-            Worker(client, task_queue=queues.TOOLS, activities=[self.calculate, self.get_weather]),
+            Worker(client, task_queue=queues.TOOLS, activities=tools),
         ):
             yield self

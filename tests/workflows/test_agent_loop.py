@@ -156,15 +156,15 @@ async def test_calls_that_need_approval_or_are_refused_are_not_run(
     assert steps.observed[0].calls == 3
 
 
-async def test_each_occurrence_of_a_call_has_a_key_of_its_own(
+async def test_each_occurrence_of_a_call_with_an_effect_has_a_key_of_its_own(
     time_skipping: WorkflowEnvironment,
 ) -> None:
     client = time_skipping.client
     plan = [
-        thinks("calculate", "calculate"),
+        thinks("file_ticket", "file_ticket"),
+        thinks("file_ticket"),
+        thinks("file_ticket", digest="d2"),
         thinks("calculate"),
-        thinks("calculate", digest="d2"),
-        thinks("get_weather"),
     ]
     async with FakeSteps([*plan]).at_work(client) as steps:
         handle = await runs.start_react(client, "Anything.")
@@ -172,11 +172,29 @@ async def test_each_occurrence_of_a_call_has_a_key_of_its_own(
 
     chain = handle.first_execution_run_id
     assert sorted(call.key for _, call in steps.called) == [
-        f"{chain}/calculate/d1/1",
-        f"{chain}/calculate/d1/2",
-        f"{chain}/calculate/d1/3",
-        f"{chain}/calculate/d2/1",
-        f"{chain}/get_weather/d1/1",
+        "",
+        f"{chain}/file_ticket/d1/1",
+        f"{chain}/file_ticket/d1/2",
+        f"{chain}/file_ticket/d1/3",
+        f"{chain}/file_ticket/d2/1",
+    ]
+
+
+async def test_a_call_whose_outcome_stayed_unknown_hands_its_key_to_the_next_that_is_the_same(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    client = time_skipping.client
+    steps = FakeSteps([thinks("file_ticket")] * 3, ServiceUnavailableError("It is away."))
+    steps.tool_failures = 5
+    async with steps.at_work(client):
+        handle = await runs.start_react(client, "Anything.")
+        result = await runs.result_of(handle)
+
+    chain = handle.first_execution_run_id
+    assert [call.outcome for call in result.tool_calls] == ["failed", "done", "done"]
+    assert [call.key for _, call in steps.called] == [
+        *[f"{chain}/file_ticket/d1/1"] * 6,
+        f"{chain}/file_ticket/d1/2",
     ]
 
 

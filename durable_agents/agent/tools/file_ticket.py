@@ -56,6 +56,7 @@ FILE_TICKET = Tool(
     ),
     arguments=FileTicketArguments,
     run=file_ticket,
+    effect=True,
     timeout=timedelta(seconds=10),  # the mutation itself closes within 5 s
     about=lambda arguments: shortened(arguments.subject),
 )

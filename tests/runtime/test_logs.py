@@ -1,0 +1,106 @@
+"""Log lines for people and machines."""
+
+import asyncio
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from durable_agents.models.errors import NotFoundError
+from durable_agents.runtime import logs
+
+Place = Mapping[str, Mapping[str, object]]
+STEP: Place = {
+    "temporal_activity": {
+        "activity_id": "think-2",
+        "workflow_id": "order-7",
+        "workflow_run_id": "r1",
+        "attempt": 3,
+        "task_queue": "left out",
+    }
+}
+WORKFLOW: Place = {"temporal_workflow": {"workflow_id": "order-7", "run_id": "r1", "attempt": 1}}
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] - autouse
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def logged(form: str, error: BaseException | None = None, *, extra: Place | None = None) -> str:
+    stream = io.StringIO()
+    logs.configure(level="INFO", form=form, stream=stream)
+    if error is None:
+        logging.getLogger("test").info("Said %s", "this", extra=extra)
+    else:
+        try:
+            raise error
+        except BaseException:
+            logging.getLogger("test").warning("Failed", exc_info=sys.exc_info(), extra=extra)
+    return stream.getvalue()
+
+
+def test_a_line_for_people_says_when_what_and_where() -> None:
+    line = logged("text", extra=STEP)
+
+    assert line[2] == line[5] == ":"
+    assert line[8:] == " INFO    Said this [workflow=order-7 run=r1 step=think-2 attempt=3]\n"
+
+
+def test_a_line_of_a_workflow_says_its_run() -> None:
+    assert "[workflow=order-7 run=r1 attempt=1]" in logged("text", extra=WORKFLOW)
+
+
+def test_a_line_for_machines_is_one_json_object() -> None:
+    line = json.loads(logged("json", extra=STEP))
+
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "INFO",
+        "logger": "test",
+        "message": "Said this",
+        "workflow": "order-7",
+        "run": "r1",
+        "step": "think-2",
+        "attempt": "3",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NotFoundError("There is no task 7."), "NotFoundError: There is no task 7."),
+        (ApplicationError("Not\nso.", type="Refused"), "Refused: Not so."),
+        (asyncio.CancelledError(), "cancelled"),
+    ],
+)
+def test_a_failure_with_a_name_is_one_line(error: BaseException, said: str) -> None:
+    text, line = logged("text", error, extra=STEP), json.loads(logged("json", error))
+
+    assert f"WARNING Failed: {said} [workflow=order-7" in text
+    assert len(text.splitlines()) == 1
+    assert line["error"] == said
+
+
+def test_an_unexpected_failure_comes_with_its_traceback() -> None:
+    text, line = logged("text", KeyError("x")), json.loads(logged("json", KeyError("x")))
+
+    assert "Traceback" in text
+    assert "KeyError" in line["exception"]
+
+
+def test_what_is_below_the_level_is_left_out() -> None:
+    stream = io.StringIO()
+    logs.configure(level="ERROR", form="text", stream=stream)
+
+    logging.getLogger("test").warning("not shown")
+
+    assert stream.getvalue() == ""
