@@ -13,11 +13,13 @@ from starters.terminal import EXIT_NO_ANSWER, fail, main_of, note, one_line, run
 
 WORKFLOW = "ReActWorkflow"
 
+Task = Annotated[
+    str | None, typer.Argument(help="What the agent shall do; `-` reads standard input.")
+]
+
 
 def react(
-    task: Annotated[
-        str | None, typer.Argument(help="What the agent shall do; `-` reads standard input.")
-    ] = None,
+    task: Task = None,
     file: File = None,
     agent: Annotated[str, typer.Option(help="Which agent of the catalogue.")] = "assistant",
     max_rounds: Annotated[int, typer.Option(help="Rounds of think and act at most.", min=1)] = 5,
@@ -51,14 +53,18 @@ def react(
         flow = Flow(WORKFLOW, "react", f"{agent}: {text}", user)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, ReActResult, options)
-        if result is None:
-            return
-        if not as_json:
-            show(result)
-        if result.stopped != "answered":
-            fail(f"{_why(result)} Go on from there with --thread {result.thread}.", EXIT_NO_ANSWER)
+        if result is not None:
+            _tell(result, as_json=as_json)
 
     run(begin, as_json=as_json)
+
+
+def _tell(result: ReActResult, *, as_json: bool) -> None:
+    """Print what came of a run; end the command when that is no answer."""
+    if not as_json:
+        show(result)
+    if result.stopped != "answered":
+        fail(f"{_why(result)} Go on from there with --thread {result.thread}.", EXIT_NO_ANSWER)
 
 
 def show(result: ReActResult) -> None:

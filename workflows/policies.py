@@ -17,11 +17,10 @@ MODEL_CALL = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2,
     maximum_interval=timedelta(seconds=60),
-    maximum_attempts=8,  # 1 + 2 + 4 + … + 60: about two minutes without a word from the server
+    maximum_attempts=8,  # 1 + 2 + 4 + … + 60: two minutes, or what the server asks for, 10 at most
     non_retryable_error_types=FINAL_BY_NAME,
 )
 MODEL_CALL_TIMEOUT = timedelta(minutes=6)  # three asks of two minutes each
-MODEL_CALL_IN_ALL = timedelta(hours=1)  # an hour of "try again later" is an outage
 
 SERVICE_CALL = RetryPolicy(
     initial_interval=timedelta(seconds=1),

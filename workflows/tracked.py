@@ -99,7 +99,6 @@ class TrackedWorkflow(Flow):
                 activity_id="step1",
                 task_queue=queues.LLM,
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
-                schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.MODEL_CALL,
                 summary=f"process: {task.title}"[:200],

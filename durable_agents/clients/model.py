@@ -26,6 +26,7 @@ from durable_agents.models.errors import (
 
 DEFAULT_OPENAI_MODEL = "gpt-5-mini"
 OPENAI_HOST = "api.openai.com"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 CONNECT_TIMEOUT_S = 5
 _TRANSIENT_STATUS = frozenset({408, 409, 429})
 
@@ -60,6 +61,7 @@ class ModelClient:
             http_client=httpx2.AsyncClient(
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
                 timeout=httpx2.Timeout(60, connect=CONNECT_TIMEOUT_S),
+                trust_env=httpx2.URL(base_url).host not in LOOPBACK,  # no proxy on the way to it
             ),
         )
         self._is_openai = self._client.base_url.host == OPENAI_HOST
