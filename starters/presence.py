@@ -16,6 +16,7 @@ from starters.terminal import SERVER_AWAY
 
 NOBODY_FOR_S = 15  # as long as a worker may take to start
 LOOKS = 5
+AWAY = "the Temporal server does not answer any more"
 POLLER_SEEN_WITHIN = timedelta(seconds=75)  # a poll lasts up to a minute
 
 
@@ -39,7 +40,7 @@ async def _missing_for(client: Client, handle: WorkflowHandle[Any, Any]) -> str:
                 return f"no worker is there to do it (nobody works on {queue})"
     except RPCError as error:
         if error.status in SERVER_AWAY:
-            return "the Temporal server does not answer any more"
+            return AWAY
     return ""
 
 

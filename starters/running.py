@@ -25,11 +25,12 @@ from durable_agents.models import queues
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.presence import nobody_works
+from starters.presence import AWAY, nobody_works
 from starters.progress import show_progress
 from starters.terminal import (
     EXIT_RUN_FAILED,
     EXIT_STILL_OPEN,
+    SERVER_AWAY,
     fail,
     note,
     one_line,
@@ -152,6 +153,10 @@ async def wait_for(
         return await work
     except WorkflowFailureError as error:
         _tell_failure(error, place, options)
+    except RPCError as error:
+        if error.status not in SERVER_AWAY:
+            raise
+        _tell_stuck(AWAY, place, options)
     except ApplicationError:  # what the converter makes of JSON that does not fit
         _tell_unreadable(place, options)
     finally:

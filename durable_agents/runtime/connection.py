@@ -6,6 +6,7 @@ to `var/run.json` is used.
 """
 
 import asyncio
+import functools
 import os
 import socket
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.plugin import SimplePlugin
-from temporalio.runtime import Runtime
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
@@ -46,6 +47,10 @@ def plugin() -> SimplePlugin:
 async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
     """Connect to the Temporal server, and see that it has the namespace.
 
+    Args:
+        settings: Where it is.
+        runtime: The SDK's core, where a process has one of its own.
+
     Raises:
         ConfigurationError: No server is named, none answers, or it refuses.
     """
@@ -60,7 +65,7 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Clie
             client = await Client.connect(
                 **config,
                 plugins=[plugin()],
-                runtime=runtime,
+                runtime=runtime or _quiet_runtime(),
                 identity=f"{os.getpid()}@{socket.gethostname()[:12]}",
             )
             await client.workflow_service.describe_namespace(
@@ -74,6 +79,12 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Clie
             f"The Temporal server at {address} does not answer: {reason}. {START_HINT}"
         ) from error
     return client
+
+
+@functools.cache
+def _quiet_runtime() -> Runtime:
+    """The SDK's core without its log, which would go to standard output: that is for results."""
+    return Runtime(telemetry=TelemetryConfig(logging=None))
 
 
 def _client_config(settings: Settings) -> ClientConnectConfig:
