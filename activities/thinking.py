@@ -33,7 +33,7 @@ from durable_agents.models.conversation import ThinkInput, Thought
 from durable_agents.models.status import Usage
 
 EMPTY = "Your answer was empty. Try again: call a tool, or answer the task in words."
-CUT = "\n\n[The answer was cut at the agent's limit of tokens.]"
+CUT = "\n\n[The answer was cut: it is too long.]"
 
 
 class ThinkingActivities:

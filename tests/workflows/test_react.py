@@ -7,6 +7,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.thinking import CUT
 from durable_agents.clients.completion import MAX_ANSWER_CHARS
 from durable_agents.db.engine import Database
 from durable_agents.db.error_log import list_errors
@@ -329,7 +330,8 @@ async def test_an_answer_of_megabytes_is_cut_and_the_run_completes(
         result = await runs.react(client, f"Hello there, {word}.")
 
     assert result.stopped == "answered"
-    assert 50_000 < len(result.answer) <= MAX_ANSWER_CHARS
+    assert 50_000 < len(result.answer) <= MAX_ANSWER_CHARS + len(CUT)
+    assert result.answer.endswith(CUT)
 
 
 async def test_an_answer_that_was_cut_short_says_so(client: Client, simulator: Simulator) -> None:
