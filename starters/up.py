@@ -24,7 +24,8 @@ from durable_agents.runtime.settings import Settings
 from starters.terminal import EXIT_RUN_FAILED, fail, out, run
 
 WORKER_READY_S = 60
-SAMPLES = Path("examples")
+SAMPLES = Path(__file__).parent.parent / "examples"  # not part of an installed package
+HAS_SAMPLES = SAMPLES.is_dir()
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ async def parts_running(settings: Settings, *, processes: int = 1) -> AsyncGener
         await migrate.upgrade(url)
         database = Database(url)
         try:
-            await seed(database, SAMPLES)
+            if HAS_SAMPLES:
+                await seed(database, SAMPLES)
         finally:
             await database.close()
         port = choose_port(
@@ -109,7 +111,7 @@ def up(
             if failure.done():
                 fail(failure.result().message, EXIT_RUN_FAILED)
             failure.cancel()
-            out.print("Stopping: what runs is finished, state stays in var/.")
+            out.print(f"Stopping: what runs is finished, state stays in {settings.state_dir}/.")
 
     run(work, own_parts=True)
 
