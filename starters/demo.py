@@ -11,38 +11,22 @@ from typing import Any
 
 import httpx2
 import typer
-from pydantic import BaseModel
 from rich import box
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
-from durable_agents.models.react import ReActInput, ReActResult
-from durable_agents.models.tracked import TrackedInput, TrackedResult
-from durable_agents.models.weather_advice import WeatherAdviceInput, WeatherAdviceResult
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import Settings
 from starters.progress import describe
-from starters.running import Flow, failure_of, start
+from starters.running import failure_of, start
+from starters.scenes import ACCOUNT, Scene, scenes
 from starters.terminal import EXIT_RUN_FAILED, err, out, run
 from starters.up import parts_running
 
 SHOW_EVERY_S = 0.25
 ANSWER_CHARS = 300
-ACCOUNT = "A-1001"
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One run of the demonstration; `on_started` meddles with it once it works."""
-
-    title: str
-    flow: Flow
-    request: BaseModel
-    result_type: type[BaseModel]
-    answer: Callable[[Any], str]
-    kill_worker: bool = False
 
 
 @dataclass
@@ -56,47 +40,6 @@ class Shown:
     answer: str = ""
     failed: bool = False
     seconds: float = 0.0
-
-
-def scenes(*, may_kill: bool) -> list[Scene]:
-    """The flows that exist, each on sample data; one loses its worker, if that may be."""
-    question = "What is 12.5 % of 2480, and what is the weather in Oslo?"
-    lookup = f"Look up account {ACCOUNT} and tell me the weather in its city."
-    refund = "According to our refund policy, how long does a customer have to ask for a refund?"
-    return [
-        _react("An agent calls two tools side by side", question),
-        _react(
-            f"An agent {'whose worker is killed (kill -9)' if may_kill else 'looks up an account'}",
-            lookup,
-            kill_worker=may_kill,
-        ),
-        _react("An agent searches the knowledge base", refund),
-        Scene(
-            "Weather, then advice",
-            Flow("WeatherAdviceWorkflow", "weather-advice", "what to wear in Paris", "demo"),
-            WeatherAdviceInput(city="Paris", user_id="demo"),
-            WeatherAdviceResult,
-            lambda result: result.advice,
-        ),
-        Scene(
-            "A task whose progress is tracked in a table",
-            Flow("TrackedWorkflow", "tracked", "task task-1", "demo"),
-            TrackedInput(task_id="task-1", user_id="demo"),
-            TrackedResult,
-            lambda result: result.result,
-        ),
-    ]
-
-
-def _react(title: str, task: str, *, kill_worker: bool = False) -> Scene:
-    return Scene(
-        title,
-        Flow("ReActWorkflow", "react", task, "demo"),
-        ReActInput(task=task, user_id="demo"),
-        ReActResult,
-        lambda result: result.answer,
-        kill_worker,
-    )
 
 
 def demo() -> None:

@@ -5,6 +5,7 @@ from typing import cast
 from alembic import context
 from sqlalchemy import Connection
 
+from durable_agents.db import flow_tables  # noqa: F401 - its tables join the metadata
 from durable_agents.db.tables import Base
 
 connection = cast(Connection, context.config.attributes["connection"])
