@@ -80,7 +80,7 @@ class ThinkingActivities:
                 task=request.task,
             )
         question = Question(
-            messages=build_messages(agent, conversation),
+            messages=build_messages(agent, conversation, user_id=request.user_id),
             complaint=lambda answer: "" if answer.calls or spoken(answer).strip() else EMPTY,
             tools=tuple(tool_schema(TOOLS[grant.name]) for grant in agent.tools),
             allowance=Allowance(request.max_tokens, request.max_cost_usd),

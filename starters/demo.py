@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
+from durable_agents.agent.catalogue import PRIMARY_WORKER
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import Settings
 from starters.progress import describe
@@ -62,8 +63,11 @@ async def _demo(settings: Settings) -> None:
         client = await connect(settings)
         may_kill = running is None
         if may_kill and settings.simulator_url:
-            await _slow_down(settings.simulator_url)
-        shown = [await _start(client, settings, scene) for scene in scenes(may_kill=may_kill)]
+            await _prepare(settings.simulator_url)
+        shown = [
+            await _start(client, settings, scene)
+            for scene in scenes(may_kill=may_kill, simulator_url=settings.simulator_url)
+        ]
         await _play(shown, lambda: _kill_worker(settings.health_url))
         took = time.perf_counter() - ready
         _show_results(shown)
@@ -106,11 +110,19 @@ async def _play(shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[str]
     """Wait for all runs and show where they are."""
     waits = [asyncio.ensure_future(_finish(one)) for one in shown]
     killing = asyncio.ensure_future(_meddle(shown, kill_worker))
+    people = [
+        asyncio.ensure_future(one.scene.on_started(one.handle))
+        for one in shown
+        if one.scene.on_started is not None
+    ]
     with Live(_progress(shown), console=err, transient=True, auto_refresh=False) as live:
         while not all(wait.done() for wait in waits):
             await asyncio.gather(*(_look(one) for one in shown if not one.answer))
             live.update(_progress(shown), refresh=True)
             await asyncio.sleep(SHOW_EVERY_S)
+    for person in people:
+        person.cancel()  # whose run has ended without asking
+    await asyncio.gather(*people, return_exceptions=True)
     await asyncio.gather(*waits, killing)
 
 
@@ -140,11 +152,13 @@ async def _meddle(shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[st
         err.print(await kill_worker())
 
 
-async def _slow_down(simulator_url: str) -> None:
-    """Let the simulator think for a moment about the run whose worker will be killed."""
-    fault = {"route": "chat", "kind": "latency", "latency_s": 1, "match": ACCOUNT}
+async def _prepare(simulator_url: str) -> None:
+    """Let the simulator think about the run whose worker is killed, and refuse an agent."""
+    slow = {"route": "chat", "kind": "latency", "latency_s": 1, "match": ACCOUNT}
+    refused = {"route": "chat", "status": 400, "match": PRIMARY_WORKER.instructions[:40]}
     async with httpx2.AsyncClient(timeout=5, trust_env=False) as http:
-        await http.post(f"{simulator_url}/_faults", json=fault)
+        for fault in (slow, refused):
+            await http.post(f"{simulator_url}/_faults", json=fault)
 
 
 async def _kill_worker(health_url: str) -> str:

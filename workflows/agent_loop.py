@@ -22,6 +22,8 @@ with workflow.unsafe.imports_passed_through():
         FailedCall,
         ObserveInput,
         OpenThreadInput,
+        SaidMessage,
+        SaveMessagesInput,
         ThinkInput,
         Thought,
         ThreadHead,
@@ -48,6 +50,7 @@ class AgentLoop:
         user_id: For whom it works.
         budget: What it may spend; other loops of the run may share it.
         state: Where an earlier run of the chain left off.
+        label: Tells the steps of this loop from those of the run's other loops; ends in a dash.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class AgentLoop:
         user_id: str,
         budget: Budget,
         state: LoopState | None = None,
+        label: str = "",
     ) -> None:
         self._flow = flow
+        self._label = label
         self._agent = agent
         self._user_id = user_id
         self._budget = budget
@@ -69,12 +74,18 @@ class AgentLoop:
         self._tool_calls = list(before.tool_calls)
         self._tool_calls_made = before.tool_calls_made
         self._occurrences = Counter(before.occurrences)
+        self._one_effect: dict[str, str] = {}
         self.round = before.round
 
     @property
     def is_open(self) -> bool:
         """Whether the task is part of a thread yet."""
         return self._task != 0
+
+    @property
+    def task(self) -> int:
+        """The message that states the task; 0 as long as the loop is not open."""
+        return self._task
 
     def state(self) -> LoopState:
         """Where the loop is."""
@@ -90,17 +101,35 @@ class AgentLoop:
 
     async def open(self, task: str, thread: int = 0) -> None:
         """Make the task part of a thread: a new one, or the one that is named."""
-        with self._flow.step("open thread"):
+        with self._flow.step(f"{self._label}open thread"):
             self._thread = await workflow.execute_activity_method(
                 ConversationActivities.create_thread,
                 OpenThreadInput(text=task, agent=self._agent, user_id=self._user_id, thread=thread),
-                activity_id="open-thread",
+                activity_id=f"{self._label}open-thread",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary="open a thread with the task",
             )
         self._task = self._thread.head
+
+    def do_once(self, tool: str, key: str) -> None:
+        """Let all calls of a tool be one effect under a key, which the first of them does.
+
+        The others are told what the first one did, whatever their arguments say. The tool has to
+        heed `first_stands`.
+        """
+        self._one_effect[tool] = key
+
+    async def answer(self, max_rounds: int) -> Thought | None:
+        """Go round until the agent answers; None when it is out of rounds."""
+        while self.round < max_rounds:
+            thought = await self.think()
+            if not thought.calls:
+                return thought
+            failed = await self.act(thought)
+            await self.observe(thought, failed)
+        return None
 
     async def think(self) -> Thought:
         """Ask the model what to do next, within what is left of the budget.
@@ -124,7 +153,7 @@ class AgentLoop:
         return thought
 
     async def _ask(self, allowance: Allowance) -> Thought:
-        with self._flow.step(f"think {self.round}"):
+        with self._flow.step(f"{self._label}think {self.round}"):
             return await workflow.execute_activity_method(
                 ThinkingActivities.think,
                 ThinkInput(
@@ -135,7 +164,7 @@ class AgentLoop:
                     max_cost_usd=allowance.max_cost_usd,
                     user_id=self._user_id,
                 ),
-                activity_id=f"think-{self.round}",
+                activity_id=f"{self._label}think-{self.round}",
                 task_queue=queues.LLM,
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
@@ -168,13 +197,19 @@ class AgentLoop:
 
     async def _run_tool(self, message: int, index: int, call: ToolCall) -> ToolOutcome:
         tool = TOOLS.get(call.tool)
-        key = self._key(call)
-        with self._flow.step(f"{call.tool} {self.round}.{index + 1}", call.about):
+        one_effect = self._one_effect.get(call.tool)
+        with self._flow.step(f"{self._label}{call.tool} {self.round}.{index + 1}", call.about):
             return await workflow.execute_activity(
                 call.tool,
-                ToolCallInput(message=message, index=index, key=key, user_id=self._user_id),
+                ToolCallInput(
+                    message=message,
+                    index=index,
+                    key=one_effect or self._key(call),
+                    user_id=self._user_id,
+                    first_stands=one_effect is not None,
+                ),
                 result_type=ToolOutcome,
-                activity_id=f"{call.tool}-{self.round}.{index + 1}",
+                activity_id=f"{self._label}{call.tool}-{self.round}.{index + 1}",
                 task_queue=queues.TOOLS,
                 start_to_close_timeout=tool.timeout if tool else policies.SERVICE_CALL_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
@@ -190,19 +225,44 @@ class AgentLoop:
 
     def _key(self, call: ToolCall) -> str:
         """The idempotency key of a call: chain, tool, arguments, and the how-manyeth of these."""
-        same = f"{call.tool}/{call.digest}"
+        same = f"{self._label}{call.tool}/{call.digest}"
         self._occurrences[same] += 1
         chain = workflow.info().first_execution_run_id
         return f"{chain}/{same}/{self._occurrences[same]}"
 
     async def observe(self, thought: Thought, failed: tuple[FailedCall, ...]) -> None:
         """Make what came of the calls part of the thread."""
-        with self._flow.step(f"observe {self.round}"):
+        with self._flow.step(f"{self._label}observe {self.round}"):
             self._thread = await workflow.execute_local_activity_method(
                 ConversationActivities.observe,
                 ObserveInput(message=thought.message, calls=len(thought.calls), failed=failed),
-                activity_id=f"observe-{self.round}",
+                activity_id=f"{self._label}observe-{self.round}",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary=f"observe, round {self.round}",
             )
+
+    async def conclude(self, answered: Thought | None, otherwise: str) -> int:
+        """See that the thread ends with the agent's answer, or with another text instead of it.
+
+        Each is stored once: the answer lies there since the agent gave it.
+
+        Returns:
+            The message that the thread ends with.
+        """
+        last = SaidMessage(role="assistant", stored=answered.message if answered else 0)
+        if answered is None:
+            last = last.model_copy(update={"content": otherwise})
+        with self._flow.step("save messages"):
+            self._thread = await workflow.execute_activity_method(
+                ConversationActivities.save_messages,
+                SaveMessagesInput(
+                    thread=self._thread.thread, head=self._thread.head, messages=(last,)
+                ),
+                activity_id=f"{self._label}save-messages",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+                retry_policy=policies.DATABASE,
+                summary="see that the thread ends with the reply",
+            )
+        return self._thread.head

@@ -32,6 +32,15 @@ SERVICE_CALL = RetryPolicy(
 )
 SERVICE_CALL_TIMEOUT = timedelta(seconds=30)
 
+COMPENSATION = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=30),
+    maximum_attempts=9,  # two minutes; then a person is asked
+    non_retryable_error_types=FINAL_BY_NAME,
+)
+PAYMENT_TIMEOUT = timedelta(seconds=60)  # a look-up and a charge of 20 s each, and the database
+
 DATABASE = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2,

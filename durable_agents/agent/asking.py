@@ -12,21 +12,21 @@ from typing import Any, Protocol
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.context import estimate_tokens
 from durable_agents.agent.definition import AgentDefinition
+from durable_agents.agent.output_limit import output_limit
 from durable_agents.agent.prices import Prices
 from durable_agents.clients.model import ChatAnswer, ChatRequest
 from durable_agents.db.engine import Database
 from durable_agents.db.usage import CallRecord, record_call
 from durable_agents.models.errors import (
-    BudgetExceededError,
-    ConfigurationError,
     DurableAgentsError,
     ModelOutputError,
     ModelRequestError,
+    ModelUnavailableError,
 )
 from durable_agents.models.status import Usage
 
 ASK_AGAIN = 2
-MIN_OUTPUT_TOKENS = 16
+PATIENCE = 3  # attempts; then a model that cannot be reached has failed, if there is another
 
 
 class ChatModel(Protocol):
@@ -92,27 +92,53 @@ class Asker:
     async def ask(self, agent: AgentDefinition, question: Question, site: CallSite) -> Asked:
         """Ask the agent's models in order of preference, the next when one fails for good.
 
+        One that cannot be reached is asked again by the next attempts; from the third on the
+        next model takes its place.
+
         Raises:
             ModelUnavailableError: Another try may help.
-            ModelRequestError: The last model's server refuses.
-            ModelOutputError: The last model's answer stays unusable.
+            ModelRequestError: Every model failed, the last because its server refuses.
+            ModelOutputError: Every model failed, the last because its answer stays unusable.
             BudgetExceededError: What is left does not suffice for an answer.
         """
         records: list[CallRecord] = []
         models = agent.models or (await self._model.default_model(),)
         try:
-            for place, model in enumerate(models):
-                try:
-                    answer = await self._ask_model(model, agent, question, site, records)
-                except (ModelRequestError, ModelOutputError):
-                    if place + 1 == len(models):
-                        raise
-                else:
-                    return Asked(answer, _total(records), tuple(records))
-            raise ModelRequestError(f"Agent {agent.name} names no model.")
+            answer = await self._first_answer(models, agent, question, site, records)
         except DurableAgentsError:
             await self._store(records)
             raise
+        return Asked(answer, _total(records), tuple(records))
+
+    async def _first_answer(
+        self,
+        models: Sequence[str],
+        agent: AgentDefinition,
+        question: Question,
+        site: CallSite,
+        records: list[CallRecord],
+    ) -> ChatAnswer:
+        """The answer of the first model that gives one."""
+        *others, last = models
+        reasons: list[str] = []
+        for model in others:
+            try:
+                return await self._ask_model(model, agent, question, site, records)
+            except ModelUnavailableError as error:
+                if site.attempt < PATIENCE:
+                    raise
+                reasons.append(error.message)
+            except (ModelRequestError, ModelOutputError) as error:
+                reasons.append(error.message)
+        try:
+            return await self._ask_model(last, agent, question, site, records)
+        except (ModelRequestError, ModelOutputError) as error:
+            if not reasons:
+                raise
+            told = " ".join(reasons)
+            raise type(error)(
+                f"{error.message} The models before it failed as well: {told}"
+            ) from None
 
     async def _ask_model(
         self,
@@ -196,31 +222,17 @@ class Asker:
         records: Sequence[CallRecord],
     ) -> int:
         """How many tokens the answer may have within what is left of the allowance."""
-        allowance = question.allowance
-        limit = agent.limits.output_tokens
+        limit, allowance = agent.limits.output_tokens, question.allowance
         if not allowance.max_tokens and not allowance.max_cost_usd:
             return limit
-        spent = _total(records)
-        asked = estimate_tokens(messages, sum(len(str(tool)) for tool in question.tools))
-        if allowance.max_tokens:
-            used = spent.input_tokens + spent.output_tokens
-            limit = min(limit, allowance.max_tokens - used - asked)
-        if allowance.max_cost_usd:
-            price = self._prices.of(model)
-            if price is None:
-                raise ConfigurationError(
-                    f"A budget in US dollars needs the price of {model}. "
-                    f"Set MODEL_PRICES={model}=INPUT/OUTPUT (US dollars for a million tokens)."
-                )
-            left = allowance.max_cost_usd - spent.cost_usd - asked * price[0] / 1_000_000
-            if price[1]:
-                limit = min(limit, int(left / price[1] * 1_000_000))
-        if limit < MIN_OUTPUT_TOKENS:
-            raise BudgetExceededError(
-                "What is left of the budget does not suffice for another model call "
-                f"(about {asked} tokens go in). Raise max_tokens or max_cost_usd to go further."
-            )
-        return limit
+        return output_limit(
+            limit,
+            allowance,
+            asked=estimate_tokens(messages, sum(len(str(tool)) for tool in question.tools)),
+            spent=_total(records),
+            model=model,
+            prices=self._prices,
+        )
 
     async def _store(self, records: Sequence[CallRecord]) -> None:
         """Record the usage of a question that failed."""

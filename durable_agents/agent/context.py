@@ -10,7 +10,7 @@ CHARS_PER_TOKEN = 3.5  # a cautious mean over English text and JSON
 
 
 def build_messages(
-    agent: AgentDefinition, conversation: Sequence[StoredMessage]
+    agent: AgentDefinition, conversation: Sequence[StoredMessage], *, user_id: str = ""
 ) -> list[dict[str, Any]]:
     """Turn a stored conversation, oldest first, into the messages of a request.
 
@@ -18,7 +18,7 @@ def build_messages(
     `context_chars`. A tool call without its observation, or the other way round, is left out,
     because servers refuse such a conversation.
     """
-    system = {"role": "system", "content": agent.instructions}
+    system = {"role": "system", "content": agent.instructions_for(user_id)}
     turns = _whole_turns(conversation)
     if not turns:
         return [system]

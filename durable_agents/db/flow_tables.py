@@ -28,9 +28,9 @@ class Product(Base):
 class Order(Base):
     """An order of one product.
 
-    `status` is new, reserved, charged, fulfilled or cancelled; `fulfilment` is `fails` for an
-    order of the sample data that the warehouse refuses. `card` is a token of the gateway, never
-    a number.
+    `status` is new, reserved, charged, fulfilled, undoing or cancelled; `fulfilment` is `fails`
+    for an order of the sample data that the warehouse refuses. `card` is a token of the gateway,
+    never a number.
     """
 
     __tablename__ = "orders"
@@ -84,6 +84,7 @@ class Notification(Base):
     error: Mapped[str] = mapped_column(server_default="")
     run_id: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    claimed_at: Mapped[datetime] = mapped_column(server_default=NOW)
     sent_at: Mapped[datetime | None]
 
 
@@ -159,8 +160,8 @@ class Draft(Base):
 class Review(Base):
     """A request for a person's decision on one revision, and the decision once it is made.
 
-    `status` is pending_review, approved, rejected or expired. `digest` is that of the exact
-    content the decision is bound to.
+    `status` is pending_review, approved, rejected, expired, or withdrawn when the run ended
+    before anyone decided. `digest` is that of the exact content the decision is bound to.
     """
 
     __tablename__ = "reviews"

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from temporalio import activity, workflow
+
 _PLACES = {
     "workflow_id": "workflow",
     "workflow_run_id": "run",
@@ -27,6 +29,9 @@ def configure(*, level: str, form: str, stream: Any = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JSONFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # The formatters below say where; the SDK would say it in each message, too.
+    workflow.logger.workflow_info_on_message = False
+    activity.logger.activity_info_on_message = False
 
 
 def place_of(record: logging.LogRecord) -> dict[str, str]:
@@ -38,6 +43,9 @@ def place_of(record: logging.LogRecord) -> dict[str, str]:
             for key, value in dict[str, object](info).items():  # pyright: ignore[reportUnknownArgumentType] - the SDK's own
                 if key in _PLACES:
                     found[_PLACES[key]] = str(value)
+    step: object = getattr(record, "step", None)  # of a workflow, which names its steps itself
+    if step is not None:
+        found["step"] = str(step)
     return found
 
 
