@@ -10,6 +10,7 @@ from durable_agents.db.threads import (
     NewMessage,
     Step,
     append,
+    find_message,
     latest_head,
     open_thread,
 )
@@ -57,16 +58,19 @@ class ConversationActivities:
 
     @activity.defn(name="save_messages")
     async def save_messages(self, request: SaveMessagesInput) -> ThreadHead:
-        """Add messages behind the head of a thread, in order.
+        """Add messages behind the head of a thread, in order; those that are there stay.
 
         Raises:
-            NotFoundError: There is no such head.
+            NotFoundError: There is no such head, or a message that should be there is not.
         """
         step, head = step_of(), request.head
         async with self._database.transaction() as connection:
             for index, said in enumerate(request.messages):
-                message = NewMessage(role=said.role, content=said.content, index=index)
-                head = await append(connection, step, message, parent=head)
+                if said.stored:
+                    head = (await find_message(connection, said.stored)).message_id
+                else:
+                    message = NewMessage(role=said.role, content=said.content, index=index)
+                    head = await append(connection, step, message, parent=head)
         return ThreadHead(thread=request.thread, head=head)
 
     @activity.defn(name="observe")

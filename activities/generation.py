@@ -9,7 +9,9 @@ from durable_agents.agent.budget import Allowance
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.definition import AgentDefinition
 from durable_agents.agent.output import complaint_of, parse_output, response_format
+from durable_agents.agent.toolbox import fenced
 from durable_agents.db.engine import Database
+from durable_agents.db.threads import find_message
 from durable_agents.db.usage import record_call
 from durable_agents.models.conversation import GeneratedObject, GeneratedText, GenerateInput
 from durable_agents.models.errors import ConfigurationError
@@ -28,12 +30,14 @@ class GenerationActivities:
 
         Raises:
             UnknownAgentError: No agent of this name is in the catalogue.
+            NotFoundError: A message to quote is not there.
             ModelUnavailableError: Another try may help.
             ModelRequestError: The model's server refuses for good.
             BudgetExceededError: What is left does not suffice for a call.
         """
         agent = get_agent(request.agent)
-        asked = await self._ask(agent, request, Question(_messages(agent, request), _anything))
+        messages = await self._messages(agent, request)
+        asked = await self._ask(agent, request, Question(messages, _anything))
         text = spoken(asked.answer).strip()
         return GeneratedText(text=text, model=asked.answer.model, usage=asked.usage)
 
@@ -44,6 +48,7 @@ class GenerationActivities:
         Raises:
             UnknownAgentError: No agent of this name is in the catalogue.
             ConfigurationError: The agent has no output type.
+            NotFoundError: A message to quote is not there.
             ModelOutputError: No answer fits the type, also after it was asked again.
             ModelUnavailableError: Another try may help.
             ModelRequestError: The model's server refuses for good.
@@ -54,13 +59,28 @@ class GenerationActivities:
             raise ConfigurationError(f"Agent {agent.name} has no output type. Give it one.")
         output_type = agent.output_type
         question = Question(
-            _messages(agent, request),
+            await self._messages(agent, request),
             lambda answer: complaint_of(output_type, answer),
             response_format=response_format(output_type),
         )
         asked = await self._ask(agent, request, question)
         value = parse_output(output_type, asked.answer).model_dump(mode="json")
         return GeneratedObject(value=value, model=asked.answer.model, usage=asked.usage)
+
+    async def _messages(
+        self, agent: AgentDefinition, request: GenerateInput
+    ) -> list[dict[str, str]]:
+        """The instructions and the prompt, with the messages it quotes."""
+        parts = [request.prompt]
+        for quoted in request.quoted:
+            async with self._database.statement() as connection:
+                said = await find_message(connection, quoted.message)
+            limit = agent.limits.context_chars // len(request.quoted)
+            parts.append(fenced(quoted.source, said.content, limit=limit))
+        return [
+            {"role": "system", "content": agent.instructions},
+            {"role": "user", "content": "\n\n".join(parts)},
+        ]
 
     async def _ask(
         self, agent: AgentDefinition, request: GenerateInput, question: Question
@@ -77,13 +97,6 @@ class GenerationActivities:
             for record in asked.records:
                 await record_call(connection, record)
         return asked
-
-
-def _messages(agent: AgentDefinition, request: GenerateInput) -> list[dict[str, str]]:
-    return [
-        {"role": "system", "content": agent.instructions},
-        {"role": "user", "content": request.prompt},
-    ]
 
 
 def _anything(_: object) -> str:

@@ -6,6 +6,7 @@ from activities.call_site import step_of
 from durable_agents.db import error_log, statuses, tasks
 from durable_agents.db.engine import Database
 from durable_agents.models.conversation import LoggedError
+from durable_agents.models.process_task import UserTask
 from durable_agents.models.tracked import SaveResultInput, StatusRow, TaskRecord
 
 
@@ -24,6 +25,18 @@ class RecordActivities:
         """
         async with self._database.statement() as connection:
             return await tasks.get_task(connection, task_id)
+
+    @activity.defn(name="validate_user_task")
+    async def validate_user_task(self, request: UserTask) -> TaskRecord:
+        """Read a task of a user.
+
+        Raises:
+            TaskValidationError: The user has no such task, or it says nothing to do.
+        """
+        async with self._database.statement() as connection:
+            return await tasks.get_user_task(
+                connection, user_id=request.user_id, task_id=request.task_id
+            )
 
     @activity.defn(name="save_result")
     async def save_result(self, request: SaveResultInput) -> None:

@@ -67,7 +67,9 @@ class ThinkingActivities:
                 task=request.task,
             )
         question = Question(
-            messages=build_messages(agent, conversation, task=request.task),
+            messages=build_messages(
+                agent, conversation, task=request.task, user_id=request.user_id
+            ),
             complaint=lambda answer: "" if answer.calls or spoken(answer).strip() else EMPTY,
             tools=schemas_of(agent),
             allowance=Allowance(request.max_tokens, request.max_cost_usd, request.max_calls),

@@ -6,6 +6,7 @@ passes through history.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from temporalio import activity
 
@@ -69,6 +70,7 @@ class ToolActivities:
         text, step = str(message.tool_calls[call.index]["arguments"]), step_of()
         try:
             context = self._context(call.key, call.user_id, step.run_id)
+            context = replace(context, first_stands=call.first_stands)
             result = await tool.run(parse_arguments(tool, text), context)
             content, failed = render_result(tool, result), False
         except FinalError as error:

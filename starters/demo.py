@@ -11,38 +11,23 @@ from typing import Any
 
 import httpx2
 import typer
-from pydantic import BaseModel
 from rich import box
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
-from durable_agents.models.react import ReActInput, ReActResult
-from durable_agents.models.tracked import TrackedInput, TrackedResult
-from durable_agents.models.weather_advice import WeatherAdviceInput, WeatherAdviceResult
+from durable_agents.agent.catalogue import PRIMARY_WORKER
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import Settings
 from starters.progress import describe
-from starters.running import Flow, failure_of, start
+from starters.running import failure_of, start
+from starters.scenes import ACCOUNT, Scene, scenes
 from starters.terminal import EXIT_RUN_FAILED, err, out, run
 from starters.up import parts_running
 
 SHOW_EVERY_S = 0.25
 ANSWER_CHARS = 300
-ACCOUNT = "A-1001"
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One run of the demonstration; `on_started` meddles with it once it works."""
-
-    title: str
-    flow: Flow
-    request: BaseModel
-    result_type: type[BaseModel]
-    answer: Callable[[Any], str]
-    kill_worker: bool = False
 
 
 @dataclass
@@ -56,47 +41,6 @@ class Shown:
     answer: str = ""
     failed: bool = False
     seconds: float = 0.0
-
-
-def scenes(*, may_kill: bool) -> list[Scene]:
-    """The flows that exist, each on sample data; one loses its worker, if that may be."""
-    question = "What is 12.5 % of 2480, and what is the weather in Oslo?"
-    lookup = f"Look up account {ACCOUNT} and tell me the weather in its city."
-    refund = "According to our refund policy, how long does a customer have to ask for a refund?"
-    return [
-        _react("An agent calls two tools side by side", question),
-        _react(
-            f"An agent {'whose worker is killed (kill -9)' if may_kill else 'looks up an account'}",
-            lookup,
-            kill_worker=may_kill,
-        ),
-        _react("An agent searches the knowledge base", refund),
-        Scene(
-            "Weather, then advice",
-            Flow("WeatherAdviceWorkflow", "weather-advice", "what to wear in Paris", "demo"),
-            WeatherAdviceInput(city="Paris", user_id="demo"),
-            WeatherAdviceResult,
-            lambda result: result.advice,
-        ),
-        Scene(
-            "A task whose progress is tracked in a table",
-            Flow("TrackedWorkflow", "tracked", "task task-1", "demo"),
-            TrackedInput(task_id="task-1", user_id="demo"),
-            TrackedResult,
-            lambda result: result.result,
-        ),
-    ]
-
-
-def _react(title: str, task: str, *, kill_worker: bool = False) -> Scene:
-    return Scene(
-        title,
-        Flow("ReActWorkflow", "react", task, "demo"),
-        ReActInput(task=task, user_id="demo"),
-        ReActResult,
-        lambda result: result.answer,
-        kill_worker,
-    )
 
 
 def demo() -> None:
@@ -119,8 +63,11 @@ async def _demo(settings: Settings) -> None:
         client = await connect(settings)
         may_kill = running is None
         if may_kill and settings.simulator_url:
-            await _slow_down(settings.simulator_url)
-        shown = [await _start(client, settings, scene) for scene in scenes(may_kill=may_kill)]
+            await _prepare(settings.simulator_url)
+        shown = [
+            await _start(client, settings, scene)
+            for scene in scenes(may_kill=may_kill, simulator_url=settings.simulator_url)
+        ]
         await _play(shown, lambda: _kill_worker(settings.health_url))
         took = time.perf_counter() - ready
         _show_results(shown)
@@ -163,11 +110,19 @@ async def _play(shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[str]
     """Wait for all runs and show where they are."""
     waits = [asyncio.ensure_future(_finish(one)) for one in shown]
     killing = asyncio.ensure_future(_meddle(shown, kill_worker))
+    people = [
+        asyncio.ensure_future(one.scene.on_started(one.handle))
+        for one in shown
+        if one.scene.on_started is not None
+    ]
     with Live(_progress(shown), console=err, transient=True, auto_refresh=False) as live:
         while not all(wait.done() for wait in waits):
             await asyncio.gather(*(_look(one) for one in shown if not one.answer))
             live.update(_progress(shown), refresh=True)
             await asyncio.sleep(SHOW_EVERY_S)
+    for person in people:
+        person.cancel()  # whose run has ended without asking
+    await asyncio.gather(*people, return_exceptions=True)
     await asyncio.gather(*waits, killing)
 
 
@@ -197,11 +152,13 @@ async def _meddle(shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[st
         err.print(await kill_worker())
 
 
-async def _slow_down(simulator_url: str) -> None:
-    """Let the simulator think for a moment about the run whose worker will be killed."""
-    fault = {"route": "chat", "kind": "latency", "latency_s": 1, "match": ACCOUNT}
+async def _prepare(simulator_url: str) -> None:
+    """Let the simulator think about the run whose worker is killed, and refuse an agent."""
+    slow = {"route": "chat", "kind": "latency", "latency_s": 1, "match": ACCOUNT}
+    refused = {"route": "chat", "status": 400, "match": PRIMARY_WORKER.instructions[:40]}
     async with httpx2.AsyncClient(timeout=5, trust_env=False) as http:
-        await http.post(f"{simulator_url}/_faults", json=fault)
+        for fault in (slow, refused):
+            await http.post(f"{simulator_url}/_faults", json=fault)
 
 
 async def _kill_worker(health_url: str) -> str:

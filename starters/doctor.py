@@ -12,7 +12,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from durable_agents.clients.model import ModelClient
-from durable_agents.db import migrate
+from durable_agents.clients.notifications import Notifier
+from durable_agents.db import migrate, notifications
 from durable_agents.db.engine import Database
 from durable_agents.models import queues
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
@@ -38,6 +39,7 @@ def doctor(
         well = await _look(
             ("Python", _python),
             ("Database", lambda: _database(settings)),
+            ("Notifications", lambda: _notifications(settings)),
             *([] if quick else [("Model", lambda: _model(settings))]),
         )
         try:
@@ -118,6 +120,29 @@ async def _database(settings: Settings) -> str:
     finally:
         await database.close()
     return f"PostgreSQL {version}, tables at {migrate.head_revision()}"
+
+
+async def _notifications(settings: Settings) -> str:
+    """Where they go, and how many may have been sent or not."""
+    services = [target.service for target in _notifier(settings).targets]
+    database = Database(database_url(settings))
+    try:
+        async with database.statement() as connection:
+            counts = await notifications.count(connection)
+    finally:
+        await database.close()
+    where = f"sent by {', '.join(services)}" if services else "kept in the outbox and the log"
+    told = f"{where}; {counts.failed} failed, {counts.uncertain} uncertain"
+    if not counts.uncertain:
+        return told
+    return (
+        f"{told}: a crash or a silence came between sending and noting it. To send those again, "
+        "perhaps twice, set NOTIFY_RESEND_UNCERTAIN=on and start the workers again."
+    )
+
+
+def _notifier(settings: Settings) -> Notifier:
+    return Notifier(settings.notify_urls.get_secret_value())
 
 
 async def _model(settings: Settings) -> str:

@@ -52,7 +52,7 @@ def status(workflow_id: RunId, as_json: AsJson = False) -> None:
 
 async def _facts(settings: Settings, client: Client, workflow_id: str) -> dict[str, Any]:
     """All that is known of a run: by the server, and by the run itself where a worker answers."""
-    seen = await _describe(client, workflow_id)
+    seen = await find_run(client, workflow_id)
     told = await _status_of(client, workflow_id)
     running = seen.status == WorkflowExecutionStatus.RUNNING
     facts: dict[str, Any] = {
@@ -118,7 +118,7 @@ def cancel(workflow_id: RunId, as_json: AsJson = False) -> None:
 
     async def work(settings: Settings) -> None:
         client = await connect(settings)
-        seen = await _describe(client, workflow_id)
+        seen = await find_run(client, workflow_id)
         if seen.status != WorkflowExecutionStatus.RUNNING:
             raise NotFoundError(
                 f"Run {workflow_id} has ended already ({status_name(seen.status)}); "
@@ -133,7 +133,7 @@ def cancel(workflow_id: RunId, as_json: AsJson = False) -> None:
     run(work, as_json=as_json)
 
 
-async def _describe(client: Client, workflow_id: str) -> WorkflowExecution:
+async def find_run(client: Client, workflow_id: str) -> WorkflowExecution:
     """Look a run up.
 
     Raises:

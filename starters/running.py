@@ -23,8 +23,10 @@ from temporalio.service import RPCError
 
 from durable_agents.models import queues
 from durable_agents.models.errors import ConfigurationError
+from durable_agents.models.saga import SagaOutcome
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
+from starters.outcomes import outcome_of, tell_outcome
 from starters.presence import AWAY, nobody_works
 from starters.progress import show_progress
 from starters.terminal import (
@@ -49,11 +51,15 @@ Result = TypeVar("Result", bound=BaseModel)
 
 @dataclass(frozen=True)
 class StartOptions:
-    """What every starter takes: the run's id, whether to wait, whether to print JSON."""
+    """What every starter takes: the run's id, whether to wait, whether to print JSON.
+
+    `undoes` says that a run which fails undoes what it did, and can tell of it.
+    """
 
     workflow_id: str = ""
     wait: bool = True
     as_json: bool = False
+    undoes: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,8 @@ async def wait_for(
             _tell_stuck(lonely.result(), place, options)
         return await work
     except WorkflowFailureError as error:
-        _tell_failure(error, place, options)
+        outcome = await outcome_of(error, chain) if options.undoes else None
+        _tell_failure(error, place, options, outcome)
     except RPCError as error:
         if error.status not in SERVER_AWAY:
             raise
@@ -196,12 +203,17 @@ def _tell_unreadable(place: Mapping[str, str], options: StartOptions) -> NoRetur
 
 
 def _tell_failure(
-    error: WorkflowFailureError, place: Mapping[str, str], options: StartOptions
+    error: WorkflowFailureError,
+    place: Mapping[str, str],
+    options: StartOptions,
+    outcome: SagaOutcome | None = None,
 ) -> NoReturn:
     """Say why a run ended without a result, and end."""
     kind, reason = failure_of(error)
     status = {"Cancelled": "cancelled", "Terminated": "terminated"}.get(kind, "failed")
-    _print_failure(place, options, status, kind, reason)
+    _print_failure(place, options, status, kind, reason, outcome)
+    if outcome is not None:
+        tell_outcome(outcome)
     link = f" See {place['url']}" if place["url"] else ""
     fail(f"Run {place['id']} {_ended(kind)}: {reason}{link}", EXIT_RUN_FAILED)
 
@@ -241,7 +253,14 @@ def _print_started(place: Mapping[str, str], options: StartOptions) -> None:
 
 
 def _print_failure(
-    place: Mapping[str, str], options: StartOptions, status: str, kind: str, reason: str
+    place: Mapping[str, str],
+    options: StartOptions,
+    status: str,
+    kind: str,
+    reason: str,
+    outcome: SagaOutcome | None = None,
 ) -> None:
     if options.as_json:
-        print_json({**place, "status": status, "error": {"type": kind, "message": reason}})
+        told = outcome.model_dump(mode="json") if outcome is not None else {}
+        failure = {"type": kind, "message": reason}
+        print_json({**place, "status": status, "error": failure, **told})

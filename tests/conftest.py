@@ -26,6 +26,7 @@ from workers.roles import ROLES
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOREIGN = ("TEMPORAL_", "OPENAI_", "PG")
+ATTRIBUTES = ("Pattern", "UserId", "Phase")
 QUICK = (
     'history.timerProcessorMaxTimeShift="10ms"',  # else each timer comes a second late
     "history.transferProcessorMaxPollRPS=10000",
@@ -91,7 +92,8 @@ def server_options(*dynamic_config: str) -> dict[str, Any]:
         "plugins": [plugin()],
         "dev_server_existing_path": str(temporal_program()),
         "dev_server_extra_args": [
-            f"--dynamic-config-value={value}" for value in (*QUICK, *dynamic_config)
+            *(f"--dynamic-config-value={value}" for value in (*QUICK, *dynamic_config)),
+            *(f"--search-attribute={name}=Keyword" for name in ATTRIBUTES),
         ],
     }
 

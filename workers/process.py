@@ -32,6 +32,7 @@ from durable_agents.runtime import logs
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.ending import end_process
 from durable_agents.runtime.settings import Settings
+from workers.outbox import resend_at_start
 from workers.reconciler import reconcile_for_ever
 from workers.registry import spec_of
 from workers.resources import Resources
@@ -107,9 +108,13 @@ def _background(
     group: asyncio.TaskGroup, client: Client, resources: Resources, roles: Sequence[Role]
 ) -> list[asyncio.Task[None]]:
     """What a process does beside its workers."""
-    if "workflows" not in roles:
-        return []
-    return [group.create_task(reconcile_for_ever(client, resources.database))]
+    started: list[asyncio.Task[None]] = []
+    if "workflows" in roles:
+        started.append(group.create_task(reconcile_for_ever(client, resources.database)))
+    if "tools" in roles and resources.settings.notify_resend_uncertain == "on":
+        again = resend_at_start(resources.database, resources.notifier)
+        started.append(group.create_task(again))
+    return started
 
 
 async def _first(stop: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> None:

@@ -22,6 +22,8 @@ with workflow.unsafe.imports_passed_through():
         FailedCall,
         ObserveInput,
         OpenThreadInput,
+        SaidMessage,
+        SaveMessagesInput,
         ThinkInput,
         Thought,
         ThreadHead,
@@ -49,6 +51,7 @@ class AgentLoop:
         user_id: For whom it works.
         budget: What it may spend; other loops of the run may share it.
         state: Where an earlier run of the chain left off.
+        label: Tells the steps of this loop from those of the run's other loops; ends in a dash.
     """
 
     def __init__(
@@ -59,8 +62,10 @@ class AgentLoop:
         user_id: str,
         budget: Budget,
         state: LoopState | None = None,
+        label: str = "",
     ) -> None:
         self._flow = flow
+        self._label = label
         self._agent = agent
         self._user_id = user_id
         self._budget = budget
@@ -71,12 +76,18 @@ class AgentLoop:
         self._tool_calls_made = before.tool_calls_made
         self._occurrences = Counter(before.occurrences)
         self._unsettled = {same: list(keys) for same, keys in before.unsettled.items()}
+        self._one_effect: dict[str, str] = {}
         self.round = before.round
 
     @property
     def is_open(self) -> bool:
         """Whether the task is part of a thread yet."""
         return self._task != 0
+
+    @property
+    def task(self) -> int:
+        """The message that states the task; 0 as long as the loop is not open."""
+        return self._task
 
     def state(self) -> LoopState:
         """Where the loop is."""
@@ -93,17 +104,35 @@ class AgentLoop:
 
     async def open(self, task: str, thread: int = 0) -> None:
         """Make the task part of a thread: a new one, or the one that is named."""
-        with self._flow.step("open thread"):
+        with self._flow.step(f"{self._label}open thread"):
             self._thread = await workflow.execute_activity_method(
                 ConversationActivities.create_thread,
                 OpenThreadInput(text=task, agent=self._agent, user_id=self._user_id, thread=thread),
-                activity_id="open-thread",
+                activity_id=f"{self._label}open-thread",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary="open a thread with the task",
             )
         self._task = self._thread.head
+
+    def do_once(self, tool: str, key: str) -> None:
+        """Let all calls of a tool be one effect under a key, which the first of them does.
+
+        The others are told what the first one did, whatever their arguments say. The tool has to
+        heed `first_stands`.
+        """
+        self._one_effect[tool] = key
+
+    async def answer(self, max_rounds: int) -> Thought | None:
+        """Go round until the agent answers; None when it is out of rounds."""
+        while self.round < max_rounds:
+            thought = await self.think()
+            if not thought.calls:
+                return thought
+            failed = await self.act(thought)
+            await self.observe(thought, failed)
+        return None
 
     async def think(self) -> Thought:
         """Ask the model what to do next, within what is left of the budget.
@@ -127,7 +156,7 @@ class AgentLoop:
         return thought
 
     async def _ask(self, allowance: Allowance) -> Thought:
-        with self._flow.step(f"think {self.round}"):
+        with self._flow.step(f"{self._label}think {self.round}"):
             return await workflow.execute_activity_method(
                 ThinkingActivities.think,
                 ThinkInput(
@@ -139,7 +168,7 @@ class AgentLoop:
                     max_calls=allowance.max_calls,
                     user_id=self._user_id,
                 ),
-                activity_id=f"think-{self.round}",
+                activity_id=f"{self._label}think-{self.round}",
                 task_queue=queues.LLM,
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
@@ -168,19 +197,25 @@ class AgentLoop:
                 raise
             self._note(call, "failed")
             if key:  # nobody knows whether it happened: the same call again is the same effect
-                self._unsettled.setdefault(_same(call), []).append(key)
+                self._unsettled.setdefault(self._same(call), []).append(key)
             return FailedCall(index=index, reason=f"Error: {reason_of(error)[:REASON_CHARS]}")
         self._note(call, "failed" if outcome.failed else "done")
         return None
 
     async def _run_tool(self, message: int, index: int, call: ToolCall, key: str) -> ToolOutcome:
         tool = TOOLS.get(call.tool)
-        with self._flow.step(f"{call.tool} {self.round}.{index + 1}", call.about):
+        with self._flow.step(f"{self._label}{call.tool} {self.round}.{index + 1}", call.about):
             return await workflow.execute_activity(
                 call.tool,
-                ToolCallInput(message=message, index=index, key=key, user_id=self._user_id),
+                ToolCallInput(
+                    message=message,
+                    index=index,
+                    key=key,
+                    user_id=self._user_id,
+                    first_stands=call.tool in self._one_effect,
+                ),
                 result_type=ToolOutcome,
-                activity_id=f"{call.tool}-{self.round}.{index + 1}",
+                activity_id=f"{self._label}{call.tool}-{self.round}.{index + 1}",
                 task_queue=queues.TOOLS,
                 start_to_close_timeout=tool.timeout if tool else policies.SERVICE_CALL_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
@@ -200,7 +235,9 @@ class AgentLoop:
         Empty for a tool without an effect. A call whose outcome stayed unknown hands its key to
         the next that is the same.
         """
-        tool, same = TOOLS.get(call.tool), _same(call)
+        if call.tool in self._one_effect:
+            return self._one_effect[call.tool]
+        tool, same = TOOLS.get(call.tool), self._same(call)
         if tool is not None and not tool.effect:
             return ""
         if unsettled := self._unsettled.get(same):
@@ -209,18 +246,42 @@ class AgentLoop:
         chain = workflow.info().first_execution_run_id
         return f"{chain}/{same}/{self._occurrences[same]}"
 
+    def _same(self, call: ToolCall) -> str:
+        return f"{self._label}{call.tool}/{call.digest}"
+
     async def observe(self, thought: Thought, failed: tuple[FailedCall, ...]) -> None:
         """Make what came of the calls part of the thread."""
-        with self._flow.step(f"observe {self.round}"):
+        with self._flow.step(f"{self._label}observe {self.round}"):
             self._thread = await workflow.execute_local_activity_method(
                 ConversationActivities.observe,
                 ObserveInput(message=thought.message, calls=len(thought.calls), failed=failed),
-                activity_id=f"observe-{self.round}",
+                activity_id=f"{self._label}observe-{self.round}",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary=f"observe, round {self.round}",
             )
 
+    async def conclude(self, answered: Thought | None, otherwise: str) -> int:
+        """See that the thread ends with the agent's answer, or with another text instead of it.
 
-def _same(call: ToolCall) -> str:
-    return f"{call.tool}/{call.digest}"
+        Each is stored once: the answer lies there since the agent gave it.
+
+        Returns:
+            The message that the thread ends with.
+        """
+        last = SaidMessage(role="assistant", stored=answered.message if answered else 0)
+        if answered is None:
+            last = last.model_copy(update={"content": otherwise})
+        with self._flow.step("save messages"):
+            self._thread = await workflow.execute_activity_method(
+                ConversationActivities.save_messages,
+                SaveMessagesInput(
+                    thread=self._thread.thread, head=self._thread.head, messages=(last,)
+                ),
+                activity_id=f"{self._label}save-messages",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+                retry_policy=policies.DATABASE,
+                summary="see that the thread ends with the reply",
+            )
+        return self._thread.head

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from durable_agents.models.errors import DeadlineExceededError, DurableAgentsError
     from durable_agents.models.status import Phase, RunStatus, State, Usage
 
+PHASE = SearchAttributeKey.for_keyword("Phase")
 STEPS_SHOWN = 50
 
 Result = TypeVar("Result")
@@ -29,6 +31,7 @@ class Flow:
         self._steps_done = 0
         self._error = ""
         self._waiting_for = ""
+        self._note = ""
         self._usage = Usage()
 
     @workflow.query(name="status", description="Where the run is: state, step, error, usage.")
@@ -41,6 +44,7 @@ class Flow:
             steps=tuple(self._steps),
             steps_done=self._steps_done,
             waiting_for=self._waiting_for,
+            note=self._note,
             error=self._error,
             usage=self._usage,
         )
@@ -91,6 +95,12 @@ class Flow:
         """Count what a model call used."""
         self._usage = self._usage + usage
 
+    def enter_phase(self, phase: Phase) -> None:
+        """Show the phase in the status, and as the search attribute `Phase`."""
+        if phase != self._phase:
+            self._phase = phase
+            workflow.upsert_search_attributes([PHASE.value_set(phase)])  # pyright: ignore[reportUnknownMemberType] - the SDK's type
+
     @contextmanager
     def step(self, name: str, details: str = "") -> Generator[None]:
         """Show a step while it runs, and count it when it is done."""
@@ -104,6 +114,16 @@ class Flow:
         self._steps_done += 1
 
 
+async def to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do what a cancel must not cut short; the cancel takes effect when it is done."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
 def reason_of(error: BaseException) -> str:
     """The message of the failure that a step raised."""
     error = _raised(error)
@@ -111,10 +131,23 @@ def reason_of(error: BaseException) -> str:
     return message or type(error).__name__
 
 
+def type_of(error: BaseException) -> str:
+    """The name of the class of the failure that a step raised."""
+    raised = _raised(error)
+    named = raised.type if isinstance(raised, ApplicationError) else None
+    return named or type(raised).__name__
+
+
 def is_type(error: BaseException, kind: type[DurableAgentsError]) -> bool:
     """Whether the failure that a step raised is an error of this class."""
     raised = _raised(error)
     return isinstance(raised, ApplicationError) and raised.type == kind.__name__
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether the failure that a step raised is one that trying again could not mend."""
+    raised = _raised(error)
+    return isinstance(raised, ApplicationError) and raised.non_retryable
 
 
 def _raised(error: BaseException) -> BaseException:

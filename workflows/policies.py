@@ -21,6 +21,7 @@ MODEL_CALL = RetryPolicy(
     non_retryable_error_types=FINAL_BY_NAME,
 )
 MODEL_CALL_TIMEOUT = timedelta(minutes=6)  # three asks of two minutes each
+MODEL_CALL_IN_ALL = timedelta(hours=1)  # an hour of "try again later" is an outage
 
 SERVICE_CALL = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -30,6 +31,15 @@ SERVICE_CALL = RetryPolicy(
     non_retryable_error_types=FINAL_BY_NAME,
 )
 SERVICE_CALL_TIMEOUT = timedelta(seconds=30)
+
+COMPENSATION = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=30),
+    maximum_attempts=9,  # two minutes; then a person is asked
+    non_retryable_error_types=FINAL_BY_NAME,
+)
+PAYMENT_TIMEOUT = timedelta(seconds=60)  # a look-up and a charge of 20 s each, and the database
 
 DATABASE = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),

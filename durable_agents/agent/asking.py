@@ -24,10 +24,12 @@ from durable_agents.models.errors import (
     DurableAgentsError,
     ModelOutputError,
     ModelRequestError,
+    ModelUnavailableError,
 )
 from durable_agents.models.status import Usage
 
 ASK_AGAIN = 2
+PATIENCE = 3  # attempts; then a model that cannot be reached has failed, if there is another
 
 
 class ChatModel(Protocol):
@@ -93,10 +95,13 @@ class Asker:
     async def ask(self, agent: AgentDefinition, question: Question, site: CallSite) -> Asked:
         """Ask the agent's models in order of preference, the next when one fails for good.
 
+        One that cannot be reached is asked again by the next attempts; from the third on the
+        next model takes its place.
+
         Raises:
             ModelUnavailableError: Another try may help.
-            ModelRequestError: The last model's server refuses.
-            ModelOutputError: The last model's answer stays unusable.
+            ModelRequestError: Every model failed, the last because its server refuses.
+            ModelOutputError: Every model failed, the last because its answer stays unusable.
             BudgetExceededError: What is left does not suffice for an answer.
         """
         records: list[CallRecord] = []
@@ -104,18 +109,41 @@ class Asker:
         question = replace(question, allowance=left_of(question.allowance, spent))
         models = agent.models or (await self._model.default_model(),)
         try:
-            for place, model in enumerate(models):
-                try:
-                    answer = await self._ask_model(model, agent, question, site, records)
-                except (ModelRequestError, ModelOutputError):
-                    if place + 1 == len(models):
-                        raise
-                else:
-                    return Asked(answer, spent + _total(records), tuple(records))
-            raise ModelRequestError(f"Agent {agent.name} names no model.")
+            answer = await self._first_answer(models, agent, question, site, records)
         except (DurableAgentsError, asyncio.CancelledError):
             await asyncio.shield(self._store(records))
             raise
+        return Asked(answer, spent + _total(records), tuple(records))
+
+    async def _first_answer(
+        self,
+        models: Sequence[str],
+        agent: AgentDefinition,
+        question: Question,
+        site: CallSite,
+        records: list[CallRecord],
+    ) -> ChatAnswer:
+        """The answer of the first model that gives one."""
+        *others, last = models
+        reasons: list[str] = []
+        for model in others:
+            try:
+                return await self._ask_model(model, agent, question, site, records)
+            except ModelUnavailableError as error:
+                if site.attempt < PATIENCE:
+                    raise
+                reasons.append(error.message)
+            except (ModelRequestError, ModelOutputError) as error:
+                reasons.append(error.message)
+        try:
+            return await self._ask_model(last, agent, question, site, records)
+        except (ModelRequestError, ModelOutputError) as error:
+            if not reasons:
+                raise
+            told = " ".join(reasons)
+            raise type(error)(
+                f"{error.message} The models before it failed as well: {told}"
+            ) from None
 
     async def _ask_model(
         self,

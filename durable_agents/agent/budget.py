@@ -4,6 +4,8 @@ A budget belongs to a run and its children. A reservation counts as spent until 
 so that calls side by side cannot overshoot together.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from durable_agents.models.errors import BudgetExceededError
@@ -44,17 +46,32 @@ class Budget:
         self._max_calls = max_calls
         self.spent = spent or Usage()
         self._open: list[Allowance] = []
+        self._sharers = 0
+
+    @contextmanager
+    def shared(self) -> Generator[None]:
+        """Be one of those at work side by side, for as long as this lasts.
+
+        Each reservation then is an equal part of what is left, and leaves theirs to the others.
+        """
+        self._sharers += 1
+        try:
+            yield
+        finally:
+            self._sharers -= 1
 
     def reserve(self) -> Allowance:
-        """Set aside all that is left for one call.
+        """Set aside what is left for one call: all of it, or a part where others share it.
 
         Raises:
             BudgetExceededError: Nothing is left; says of what.
         """
+        parts = max(self._sharers - len(self._open), 1)
+        tokens, calls = self._left_tokens(), self._left_calls()
         allowance = Allowance(
-            max_tokens=self._left_tokens(),
-            max_cost_usd=self._left_cost(),
-            max_calls=self._left_calls(),
+            max_tokens=max(tokens // parts, 1) if tokens else UNBOUNDED,
+            max_cost_usd=self._left_cost() / parts,
+            max_calls=max(calls // parts, 1) if calls else UNBOUNDED,
         )
         self._open.append(allowance)
         return allowance

@@ -10,7 +10,11 @@ CHARS_PER_TOKEN = 3.5  # a cautious mean over English text and JSON
 
 
 def build_messages(
-    agent: AgentDefinition, conversation: Sequence[StoredMessage], *, task: int = 0
+    agent: AgentDefinition,
+    conversation: Sequence[StoredMessage],
+    *,
+    task: int = 0,
+    user_id: str = "",
 ) -> list[dict[str, Any]]:
     """Turn a stored conversation, oldest first, into the messages of a request.
 
@@ -18,7 +22,7 @@ def build_messages(
     latest that fit into the agent's `context_chars`. A tool call without its observation, or the
     other way round, is left out, because servers refuse such a conversation.
     """
-    system = {"role": "system", "content": agent.instructions}
+    system = {"role": "system", "content": agent.instructions_for(user_id)}
     turns = _whole_turns(conversation)
     if not turns:
         return [system]

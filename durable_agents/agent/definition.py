@@ -1,5 +1,6 @@
 """An agent as data."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -42,6 +43,7 @@ class AgentDefinition:
         tools: What it may use.
         output_type: The type of its answer; None means text.
         limits: What one of its model calls may take.
+        knows_user: Whether it is told the id of the customer for whom it works.
     """
 
     name: str
@@ -50,6 +52,13 @@ class AgentDefinition:
     tools: tuple[ToolGrant, ...] = ()
     output_type: type[BaseModel] | None = None
     limits: AgentLimits = AgentLimits()
+    knows_user: bool = False
+
+    def instructions_for(self, user_id: str) -> str:
+        """The system message in a run that works for a user."""
+        if not self.knows_user or not user_id:
+            return self.instructions
+        return f"{self.instructions}\n\nThe customer's id is {json.dumps(user_id)}."
 
     def grant(self, tool: str) -> ToolGrant | None:
         """The grant for a tool, or None when this agent may not use it."""

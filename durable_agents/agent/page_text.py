@@ -11,12 +11,11 @@ TEXT_TYPES = frozenset(
 TEXT_SUFFIXES = ("+json", "+xml")
 
 
-async def page_text(page: FetchedPage) -> PageText:
-    """Read a page: HTML without its markup, any other text as it is.
+def raw_text(page: FetchedPage) -> str:
+    """The text of a page as it was sent, with its markup if it has any.
 
     Raises:
-        InputError: It is not text, or HTML that cannot be read within bounds.
-        ServiceUnavailableError: The machine is too busy to read it.
+        InputError: It is not text.
     """
     where, kind = page.url.partition("?")[0][:200], page.content_type
     readable = kind.startswith("text/") or kind in TEXT_TYPES | HTML_TYPES
@@ -25,7 +24,19 @@ async def page_text(page: FetchedPage) -> PageText:
     text = page.text
     if "\x00" in text:
         raise InputError(f"{where} is not text and cannot be read.")
-    if kind not in HTML_TYPES:
+    return text
+
+
+async def page_text(page: FetchedPage) -> PageText:
+    """Read a page: HTML without its markup, any other text as it is.
+
+    Raises:
+        InputError: It is not text, or HTML that cannot be read within bounds.
+        ServiceUnavailableError: The machine is too busy to read it.
+    """
+    text = raw_text(page)
+    where = page.url.partition("?")[0][:200]
+    if page.content_type not in HTML_TYPES:
         return PageText(title="", text=text.strip())
     try:
         return await read_html(text)

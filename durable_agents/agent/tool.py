@@ -19,6 +19,8 @@ class ToolContext:
         database: The project's own database.
         http: The client for calls to the world; it never retries.
         key: The idempotency key of this call: the same for every attempt and after a reset.
+        first_stands: Whether the key stands for the effect whatever the arguments are, so that
+            a later call with others is told what the first one did.
         run_id: The run that the call belongs to.
         user_id: For whom the run works; opaque.
         geocoding_url: Base address of Open-Meteo's geocoding service.
@@ -31,6 +33,7 @@ class ToolContext:
     key: str
     run_id: str = ""
     user_id: str = ""
+    first_stands: bool = False
     geocoding_url: str = ""
     forecast_url: str = ""
     fetch_allow: frozenset[str] = frozenset()

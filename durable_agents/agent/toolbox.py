@@ -77,10 +77,19 @@ def render_result(tool: Tool, result: BaseModel | str, *, limit: int = OBSERVATI
     """
     text = result if isinstance(result, str) else result.model_dump_json()
     text = _UNPRINTABLE.sub("\ufffd", text)
-    if not tool.untrusted:
-        return _cut(text, limit)
-    opening, closing = f'<untrusted source="{tool.name}">\n', "\n</untrusted>"
-    inner = _FENCE.sub("&lt;", text)
+    return fenced(tool.name, text, limit=limit) if tool.untrusted else _cut(text, limit)
+
+
+def fenced(source: str, text: str, *, limit: int) -> str:
+    """Text from outside inside a fence, which nothing in the text can close.
+
+    Args:
+        source: Where it comes from, in one word.
+        text: The text.
+        limit: How long it may be, in characters, with the fence and the note that it was cut.
+    """
+    opening, closing = f'<untrusted source="{source}">\n', "\n</untrusted>"
+    inner = _FENCE.sub("&lt;", _UNPRINTABLE.sub("\ufffd", text))
     return f"{opening}{_cut(inner, limit - len(opening) - len(closing))}{closing}"
 
 

@@ -9,6 +9,7 @@ The index `effects_open` (one open generation a key) holds the promise even with
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeAlias, cast
 
 from pydantic import BaseModel
@@ -18,9 +19,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.engine import Database
 from durable_agents.db.tables import Effect
+from durable_agents.models.base import Record
 from durable_agents.models.errors import IdempotencyConflictError
 
 JSON: TypeAlias = Mapping[str, "JSON"] | Sequence["JSON"] | str | int | float | bool | None
+
+
+class Claim(Record):
+    """One generation of a key: whose it is, since when, and whether it is open."""
+
+    generation: int
+    run_id: str
+    created_at: datetime
+    is_open: bool
+
 
 LOCK_SEED = 1  # keeps these locks apart from others that hash text
 
@@ -98,6 +110,41 @@ async def close(connection: AsyncConnection, *, key: str) -> int | None:
         .values(closed_at=func.now())
         .returning(Effect.generation)
     )
+
+
+async def open_claim(connection: AsyncConnection, *, key: str) -> Claim | None:
+    """What is open under a key.
+
+    For the transaction that closes it, if it is the right one: others that claim or close the
+    key wait from here on.
+    """
+    await _stand_in_line(connection, key)
+    return next((c for c in await claims(connection, key=key) if c.is_open), None)
+
+
+async def stored(connection: AsyncConnection, *, key: str) -> JSON:
+    """What came of the effect that is open under a key; None when none is."""
+    return cast(
+        JSON,
+        await connection.scalar(
+            select(Effect.result).where(Effect.key == key, Effect.closed_at.is_(None))
+        ),
+    )
+
+
+async def claims(connection: AsyncConnection, *, key: str) -> list[Claim]:
+    """All generations of a key, oldest first."""
+    found = await connection.execute(
+        select(
+            Effect.generation,
+            Effect.run_id,
+            Effect.created_at,
+            Effect.closed_at.is_(None).label("is_open"),
+        )
+        .where(Effect.key == key)
+        .order_by(Effect.generation)
+    )
+    return [Claim.model_validate(dict(row)) for row in found.mappings()]
 
 
 async def _stand_in_line(connection: AsyncConnection, key: str) -> None:

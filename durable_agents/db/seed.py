@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from durable_agents.db import knowledge
 from durable_agents.db.accounts import AccountRecord
 from durable_agents.db.engine import Database
+from durable_agents.db.flow_tables import Order, Product
+from durable_agents.db.orders import OrderRecord, ProductRecord
 from durable_agents.db.tables import Account, Task
 from durable_agents.db.tasks import TaskRecord
 from durable_agents.models.errors import ConfigurationError
 
-Entry = TypeVar("Entry", AccountRecord, TaskRecord)
+Entry = TypeVar("Entry", AccountRecord, TaskRecord, ProductRecord, OrderRecord)
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class SeedCounts:
     tasks: int
     documents: int
     documents_changed: int
+    products: int = 0
+    orders: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,22 +43,26 @@ class _Document:
 
 
 async def seed(database: Database, folder: Path = Path("examples")) -> SeedCounts:
-    """Load accounts, tasks and documents from a folder, in one transaction.
+    """Load accounts, tasks, products, orders and documents from a folder, in one transaction.
 
     Harmless when run again: what a file describes is brought up to date, what work has changed
-    since (an account's balance and status, a task's status and result) stays as it is.
+    since (an account's balance and status, a task's status and result, stock, an order that is
+    there) stays as it is.
 
     Args:
         database: Where to.
-        folder: Holds `accounts.json`, `tasks.json` and `documents/*.md`.
+        folder: Holds `accounts.json`, `tasks.json`, `products.json`, `orders.json` and
+            `documents/*.md`.
 
     Raises:
         ConfigurationError: A file is missing or broken.
     """
     accounts, tasks, documents = await asyncio.to_thread(_read_folder, folder)
+    products, orders = await asyncio.to_thread(_read_orders, folder)
     async with database.transaction() as connection:
         await _save_accounts(connection, accounts)
         await _save_tasks(connection, tasks)
+        await _save_orders(connection, products, orders)
         written = [
             await knowledge.add_document(
                 connection,
@@ -70,6 +78,8 @@ async def seed(database: Database, folder: Path = Path("examples")) -> SeedCount
         tasks=len(tasks),
         documents=len(documents),
         documents_changed=sum(chunks > 0 for chunks in written),
+        products=len(products),
+        orders=len(orders),
     )
 
 
@@ -86,6 +96,25 @@ def _read_folder(folder: Path) -> tuple[list[AccountRecord], list[TaskRecord], l
         sorted(accounts, key=lambda account: account.account_id),
         sorted(tasks, key=lambda task: task.task_id),
         documents,
+    )
+
+
+def _read_orders(folder: Path) -> tuple[list[ProductRecord], list[OrderRecord]]:
+    """Products and orders of the folder, sorted by id."""
+    products = _read_list(folder / "products.json", TypeAdapter(list[ProductRecord]))
+    orders = _read_list(folder / "orders.json", TypeAdapter(list[OrderRecord]))
+    _require_different(folder / "products.json", (product.sku for product in products))
+    _require_different(folder / "orders.json", (order.order_id for order in orders))
+    known = {product.sku for product in products}
+    for order in orders:
+        if order.sku not in known:
+            raise ConfigurationError(
+                f"{folder / 'orders.json'} is not usable: {order.order_id} asks for {order.sku}, "
+                "which products.json does not have. Correct the file and seed again."
+            )
+    return (
+        sorted(products, key=lambda product: product.sku),
+        sorted(orders, key=lambda order: order.order_id),
     )
 
 
@@ -163,3 +192,20 @@ async def _save_tasks(connection: AsyncConnection, tasks: list[TaskRecord]) -> N
             set_={name: statement.excluded[name] for name in described},
         )
     )
+
+
+async def _save_orders(
+    connection: AsyncConnection, products: list[ProductRecord], orders: list[OrderRecord]
+) -> None:
+    """Add products and orders; of those that are there only names and prices follow the file."""
+    if products:
+        statement = insert(Product).values([product.model_dump() for product in products])
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[Product.sku],
+                set_={name: statement.excluded[name] for name in ("name", "price_usd")},
+            )
+        )
+    if orders:
+        rows = [order.model_dump() for order in orders]
+        await connection.execute(insert(Order).values(rows).on_conflict_do_nothing())

@@ -38,7 +38,7 @@ class Base(DeclarativeBase):
     }
 
 
-_now = func.now()
+NOW = func.now()
 
 
 class Account(Base):
@@ -79,7 +79,7 @@ class Thread(Base):
     agent: Mapped[str]
     run_id: Mapped[str]
     step: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Message(Base):
@@ -111,7 +111,7 @@ class Message(Base):
     run_id: Mapped[str]
     step: Mapped[str]
     index: Mapped[int] = mapped_column(SmallInteger)
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Effect(Base):
@@ -131,7 +131,7 @@ class Effect(Base):
     fingerprint: Mapped[str]
     result: Mapped[Any | None] = mapped_column(JSONB)
     run_id: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     closed_at: Mapped[datetime | None]
 
 
@@ -154,7 +154,7 @@ class LlmCall(Base):
     output_tokens: Mapped[int] = mapped_column(Integer)
     cost_usd: Mapped[float] = mapped_column(Numeric(14, 8, asdecimal=False))
     latency_ms: Mapped[int] = mapped_column(Integer)
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class LoggedError(Base):
@@ -169,7 +169,7 @@ class LoggedError(Base):
     step: Mapped[str]
     type: Mapped[str]
     message: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class WorkflowStatus(Base):
@@ -188,8 +188,8 @@ class WorkflowStatus(Base):
     status: Mapped[str]
     step: Mapped[str]
     error: Mapped[str]
-    started_at: Mapped[datetime] = mapped_column(server_default=_now)
-    updated_at: Mapped[datetime] = mapped_column(server_default=_now)
+    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Ticket(Base):
@@ -205,7 +205,7 @@ class Ticket(Base):
     priority: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="open")
     effect_key: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Document(Base):
@@ -218,7 +218,7 @@ class Document(Base):
     source: Mapped[str]
     content: Mapped[str]
     content_hash: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 WORDS = """setweight(to_tsvector('english', split_part(content, chr(10) || chr(10), 1)), 'B')

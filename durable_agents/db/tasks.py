@@ -4,7 +4,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.tables import Task
-from durable_agents.models.errors import NotFoundError
+from durable_agents.models.errors import NotFoundError, TaskValidationError
 from durable_agents.models.tracked import TaskRecord
 
 
@@ -18,6 +18,28 @@ async def get_task(connection: AsyncConnection, task_id: str) -> TaskRecord:
     row = found.mappings().one_or_none()
     if row is None:
         raise _no_task(task_id)
+    return TaskRecord.model_validate(dict(row))
+
+
+async def get_user_task(connection: AsyncConnection, *, user_id: str, task_id: str) -> TaskRecord:
+    """Read one task of a user, to be worked on.
+
+    Raises:
+        TaskValidationError: There is none of this id, it is another user's (which of the two is
+            not told), or it says nothing to do.
+    """
+    query = select(Task).where(Task.task_id == task_id, Task.user_id == user_id)
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise TaskValidationError(
+            f"Task validation failed: user {user_id} has no task {task_id}. Check both ids and "
+            "start again."
+        )
+    if not str(row["body"]).strip():
+        raise TaskValidationError(
+            f"Task validation failed: task {task_id} says nothing to do. Give it a body and start "
+            "again."
+        )
     return TaskRecord.model_validate(dict(row))
 
 

@@ -1,19 +1,18 @@
 """Tickets for the people who support customers."""
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import BigInteger, RowMapping, ScalarSelect, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db import effects
 from durable_agents.db.accounts import get_account
 from durable_agents.db.engine import Database
-from durable_agents.db.tables import Ticket
+from durable_agents.db.tables import Effect, Ticket
 from durable_agents.models.base import Record
-
-Priority: TypeAlias = Literal["low", "medium", "high"]
+from durable_agents.models.tickets import FiledTicket, Priority
 
 
 class TicketRequest(Record):
@@ -22,15 +21,6 @@ class TicketRequest(Record):
     subject: str
     description: str
     priority: Priority = "medium"
-    account_id: str | None = None
-
-
-class FiledTicket(Record):
-    """A ticket that was filed, by the number that people know it by (T-12)."""
-
-    ticket_id: str
-    subject: str
-    priority: Priority
     account_id: str | None = None
 
 
@@ -51,8 +41,20 @@ async def file_ticket(
     description: str,
     priority: Priority = "medium",
     account_id: str | None = None,
+    first_stands: bool = False,
 ) -> FiledTicket:
     """File a ticket, once for each key.
+
+    Args:
+        database: Where to.
+        key: What the ticket is known by.
+        run_id: The run that files it.
+        subject: The issue in a few words.
+        description: What happened, and what is asked for.
+        priority: How soon people have to see it.
+        account_id: The customer's account, if it is known.
+        first_stands: Whether the key alone says what the ticket is about, so that the first one
+            stands whatever a later request says.
 
     Raises:
         NotFoundError: There is no account of this id.
@@ -72,8 +74,26 @@ async def file_ticket(
         )
         return {**request.model_dump(exclude={"description"}), "ticket_id": f"T-{number}"}
 
-    filed = await effects.once(database, key=key, request=request, run_id=run_id, write=write)
+    asked = {"ticket": key} if first_stands else request
+    filed = await effects.once(database, key=key, request=asked, run_id=run_id, write=write)
     return FiledTicket.model_validate(filed)
+
+
+async def find_ticket(connection: AsyncConnection, *, key: str) -> FiledTicket | None:
+    """The ticket that stands under a key, as it is now."""
+    query = select(Ticket).where(Ticket.ticket_id == _number_under(key))
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return None if row is None else FiledTicket.model_validate(_values(row))
+
+
+async def raise_priority(connection: AsyncConnection, *, key: str, priority: Priority) -> None:
+    """Give the ticket that stands under a key a higher priority; never a lower one."""
+    lower = {"low": [], "medium": ["low"], "high": ["low", "medium"]}[priority]
+    await connection.execute(
+        update(Ticket)
+        .where(Ticket.ticket_id == _number_under(key), Ticket.priority.in_(lower))
+        .values(priority=priority)
+    )
 
 
 async def list_tickets(
@@ -86,6 +106,16 @@ async def list_tickets(
     return [_record(row) for row in (await connection.execute(query)).mappings()]
 
 
+def _number_under(key: str) -> ScalarSelect[int]:
+    """The number of the ticket that the ledger holds under a key."""
+    known_by = func.substr(Effect.result["ticket_id"].astext, len("T-") + 1)
+    query = select(cast(known_by, BigInteger))
+    return query.where(Effect.key == key, Effect.closed_at.is_(None)).scalar_subquery()
+
+
 def _record(row: RowMapping) -> TicketRecord:
-    values: dict[str, Any] = dict(row)
-    return TicketRecord.model_validate(values | {"ticket_id": f"T-{row['ticket_id']}"})
+    return TicketRecord.model_validate(_values(row))
+
+
+def _values(row: RowMapping) -> dict[str, Any]:
+    return {**row, "ticket_id": f"T-{row['ticket_id']}"}

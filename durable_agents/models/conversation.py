@@ -82,13 +82,16 @@ class Thought(Record):
 class ToolCallInput(Record):
     """Run the call at `index` of the message `message`.
 
-    `key` makes its effect happen once; it is empty for a tool that has none.
+    `key` makes its effect happen once; it is empty for a tool that has none. `first_stands` says
+    that the key stands for the effect whatever the arguments are: the first call does it, and a
+    later one with other arguments is told what the first did.
     """
 
     message: int
     index: int = 0
     key: str = ""
     user_id: str = ""
+    first_stands: bool = False
 
 
 class ToolOutcome(Record):
@@ -121,10 +124,15 @@ class LoggedError(Record):
 
 
 class SaidMessage(Record):
-    """A message to store: who says what."""
+    """A message to store: who says what.
+
+    `stored` names one that a step has stored already; then it is not stored again, and `content`
+    is left empty.
+    """
 
     role: Literal["user", "assistant"]
-    content: str
+    content: str = ""
+    stored: int = 0
 
 
 class SaveMessagesInput(Record):
@@ -135,14 +143,23 @@ class SaveMessagesInput(Record):
     messages: tuple[SaidMessage, ...]
 
 
+class QuotedMessage(Record):
+    """A stored message to quote in a prompt, fenced as untrusted; `source` says who wrote it."""
+
+    message: int
+    source: str
+
+
 class GenerateInput(Record):
     """One call of an agent that uses no tools.
 
+    `quoted` are messages of threads that follow the prompt, so that history need not hold them.
     `max_tokens` and `max_cost_usd` are what the call may use; 0 sets no bound.
     """
 
     agent: str
     prompt: str
+    quoted: tuple[QuotedMessage, ...] = ()
     user_id: str = ""
     max_tokens: int = 0
     max_cost_usd: float = 0

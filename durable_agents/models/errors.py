@@ -8,7 +8,14 @@
     │   │   ├── ToolArgumentsError
     │   │   ├── UnknownCityError
     │   │   ├── NotFoundError         a task, thread, account or document that is not there
-    │   │   └── ForbiddenAddressError an address that fetching is not allowed to reach
+    │   │   ├── TaskValidationError   a task that is not the user's, or has no text
+    │   │   ├── DecisionRefusedError  a decision that a run does not take
+    │   │   ├── ForbiddenAddressError an address that fetching is not allowed to reach
+    │   │   └── InsufficientStockError
+    │   ├── PaymentDeclinedError      the gateway refuses the card
+    │   ├── PaymentRequestError       the gateway refuses the request, or our key
+    │   ├── FulfilmentError           the warehouse refuses the order
+    │   ├── OrderUndoneError          another run undid the order meanwhile
     │   ├── IdempotencyConflictError  the same key with another request
     │   ├── ModelRequestError         the model's server refuses the request for good
     │   │   ├── ModelAuthenticationError
@@ -23,6 +30,7 @@
     └── TransientError                another try may help
         ├── ModelUnavailableError     429, 5xx, a connection that broke, no answer in time
         ├── ServiceUnavailableError   the same for any other service
+        ├── PaymentUnavailableError   the same for a payment gateway: it may have charged
         └── DatabaseUnavailableError
 
 An error's class decides whether it is retried; its name is what history records as its type.
@@ -69,8 +77,36 @@ class NotFoundError(InputError):
     """The row that an id names is not there."""
 
 
+class TaskValidationError(InputError):
+    """A user has no such task, or it has no text to work on."""
+
+
+class DecisionRefusedError(InputError):
+    """A run does not take a decision: nothing waits for it, it is stale, or does not fit."""
+
+
 class ForbiddenAddressError(InputError):
     """The address is private, link-local, or otherwise one that fetching may not reach."""
+
+
+class InsufficientStockError(InputError):
+    """Less is in stock than an order asks for."""
+
+
+class PaymentDeclinedError(FinalError):
+    """The payment gateway refuses the card."""
+
+
+class PaymentRequestError(FinalError):
+    """The payment gateway refuses the request, or our key."""
+
+
+class FulfilmentError(FinalError):
+    """The warehouse refuses the order."""
+
+
+class OrderUndoneError(FinalError):
+    """Another run of the same order has undone it meanwhile."""
 
 
 class IdempotencyConflictError(FinalError):
@@ -137,6 +173,10 @@ class ModelUnavailableError(TransientError):
 
 class ServiceUnavailableError(TransientError):
     """A service answered 429 or 5xx, broke the connection, or did not answer in time."""
+
+
+class PaymentUnavailableError(TransientError):
+    """A payment gateway does not answer, or cannot tell: it may have charged."""
 
 
 class DatabaseUnavailableError(TransientError):

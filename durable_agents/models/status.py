@@ -30,7 +30,8 @@ class RunStatus(Record):
     """Where a run is.
 
     `steps` names the latest finished steps, oldest first, at most 50; `steps_done` counts all of
-    them over the whole chain of runs. `waiting_for` says who or what a run waits for.
+    them over the whole chain of runs. `waiting_for` says who or what a run waits for,
+    `note` what became of the latest message that changed nothing.
     """
 
     state: State = "running"
@@ -39,5 +40,6 @@ class RunStatus(Record):
     steps: tuple[str, ...] = ()
     steps_done: int = 0
     waiting_for: str = ""
+    note: str = ""
     error: str = ""
     usage: Usage = Usage()

@@ -7,6 +7,7 @@ that died is noticed within seconds and a cancelled activity learns of it.
 import asyncio
 import contextlib
 import logging
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ from durable_agents.models.errors import DurableAgentsError, FinalError, Transie
 
 FIRST_HEARTBEAT_S = 2.0  # what ends sooner pays nothing; the timeout is 5 s
 HEARTBEAT_EVERY_S = 1.5
+AT_ONCE = timedelta(milliseconds=1)
 
 logger = logging.getLogger(__name__)
 
@@ -89,5 +91,12 @@ def as_application_error(error: DurableAgentsError) -> ApplicationError:
         error.message,
         type=type(error).__name__,
         non_retryable=isinstance(error, FinalError),
-        next_retry_delay=error.retry_after if isinstance(error, TransientError) else None,
+        next_retry_delay=_delay_of(error),
     )
+
+
+def _delay_of(error: DurableAgentsError) -> timedelta | None:
+    """The delay that the server named. Temporal takes none at all for "not named"."""
+    if not isinstance(error, TransientError) or error.retry_after is None:
+        return None
+    return max(error.retry_after, AT_ONCE)

@@ -20,7 +20,7 @@ from durable_agents.models.errors import DurableAgentsError
 _PLACES = {
     "workflow": ("workflow_id",),
     "run": ("workflow_run_id", "run_id"),
-    "step": ("activity_id",),
+    "step": ("activity_id", "step"),
     "attempt": ("attempt",),
 }
 
@@ -48,6 +48,7 @@ def place_of(record: logging.LogRecord) -> dict[str, str]:
         info: object = getattr(record, source, None)
         if isinstance(info, Mapping):
             known |= dict[str, object](info)  # pyright: ignore[reportUnknownArgumentType] - the SDK's own
+    known |= {"step": step} if (step := getattr(record, "step", None)) is not None else {}
     return {
         place: str(known[name])
         for place, names in _PLACES.items()

@@ -53,8 +53,16 @@ class Settings(BaseModel):
     fetch_allow: tuple[str, ...] = ()
     state_dir: Path = Path("var")
 
+    # Notifications: addresses as Apprise spells them, separated by commas; they hold secrets.
+    notify_urls: SecretStr = SecretStr("")
+    notify_resend_uncertain: Literal["on", "off"] = "off"
+
     # TEMPORAL_* variables of `.env`: the SDK's own configuration reads the environment alone.
     temporal_dotenv: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+
+    # Payments: Stripe when its key is set, else a ledger in the database.
+    stripe_api_key: SecretStr = SecretStr("")
+    stripe_api_base: str = "https://api.stripe.com"
 
     # Ports of the parts that `up` starts; 0 takes any that is free.
     temporal_port: int = Field(default=7233, ge=0, le=65535)
@@ -125,7 +133,7 @@ class Settings(BaseModel):
             given["fetch_allow"] = tuple(
                 part.strip() for part in given["fetch_allow"].split(",") if part.strip()
             )
-        for name in ("simulator", "worker_sandbox"):
+        for name in ("simulator", "worker_sandbox", "notify_resend_uncertain"):
             if name in given:
                 given[name] = given[name].lower()
         if "log_level" in given:

@@ -5,7 +5,7 @@ message is fenced as well) may say what is to be done; documents and tool result
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from durable_agents.simulator.json_values import JsonObject, canonical, object_in, parsed, text_in
@@ -78,13 +78,15 @@ class Prompt:
     """One user message, taken apart.
 
     `asked` is what a person wants, `question` its heart, `material` the text to work on (empty
-    when there is none), `feedback` what a reviewer said about that text.
+    when there is none), `feedback` what a reviewer said about that text, `people` what stands in
+    fences of people (a customer's message).
     """
 
     asked: str
     question: str
     material: str
     feedback: str
+    people: str = ""
 
 
 class Conversation:
@@ -115,7 +117,7 @@ class Conversation:
         prompt = take_apart(self.task)
         if prompt.material or len(prompt.asked) > 200 or not _POINTS_BACK.search(prompt.asked):
             return prompt
-        return Prompt(prompt.asked, prompt.question, self.said_before, prompt.feedback)
+        return replace(prompt, material=self.said_before)
 
     @cached_property
     def said_before(self) -> str:
@@ -180,10 +182,12 @@ def take_apart(text: str) -> Prompt:
     """
     fenced: list[str] = []
     feedback: list[str] = []
+    people: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
         source = _SOURCE.search(match.group(1))
         if source and _PEOPLE.search(source.group(1)):
+            people.append(match.group(2))
             return match.group(2)
         if source and _FEEDBACK_LABELS.search(source.group(1)):
             feedback.append(match.group(2))
@@ -213,7 +217,8 @@ def take_apart(text: str) -> Prompt:
     if fenced and not material:
         material = [body for body in fenced if body not in feedback and body != question]
     material = material or _introduced(plain)
-    return Prompt(plain, question or plain, "\n\n".join(material), "\n".join(feedback))
+    told = "\n\n".join(people)
+    return Prompt(plain, question or plain, "\n\n".join(material), "\n".join(feedback), told)
 
 
 def _introduced(text: str) -> list[str]:

@@ -65,7 +65,10 @@ def number_for(field: Field, reading: Reading) -> float | None:
     if re.search(r"sentiment|polarity|valence|compound|tone", name):
         return reading.sentiment
     if re.search(r"score|rating|stars|grade|quality|completeness|coverage", name):
-        feeling = any("sentiment" in sibling for sibling, _ in field.siblings)
+        feeling = any(
+            "sentiment" in sibling or is_sentiment(_options_of(schema))
+            for sibling, schema in field.siblings
+        )
         return reading.sentiment if feeling else reading.foundation
     if re.search(r"word_?count|words|length", name):
         return float(len(words_in(reading.text)))
@@ -149,7 +152,7 @@ def list_for(field: Field, count: int, reading: Reading) -> list[str]:
 def confidence_of(field: Field, reading: Reading) -> float:
     """Say how sure the fields beside this one are: of a class, of a feeling, or of a text."""
     for name, schema in field.siblings:
-        options = [option for option in list_in(schema.get("enum")) if isinstance(option, str)]
+        options = _options_of(schema)
         if is_sentiment(options) or "sentiment" in name:
             return round(min(0.97, 0.55 + abs(reading.sentiment) * 0.42), 2)
         if len(options) > 1 and not {"low", "high"} <= {option.lower() for option in options}:
@@ -165,6 +168,10 @@ def siblings_of(schema: JsonObject) -> tuple[tuple[str, JsonObject], ...]:
     """List the fields of an object's schema, for the fields that depend on each other."""
     properties = object_in(schema.get("properties"))
     return tuple((name.lower(), object_in(value)) for name, value in properties.items())
+
+
+def _options_of(schema: JsonObject) -> list[str]:
+    return [option for option in list_in(schema.get("enum")) if isinstance(option, str)]
 
 
 def _well_founded(yes: str, reading: Reading) -> bool:

@@ -139,10 +139,12 @@ def _pages(asked: str, _: Conversation) -> list[JsonObject]:
     return [{"url": url} for url in arguments_from.urls_in(asked)]
 
 
-def _accounts(asked: str, _: Conversation) -> list[JsonObject]:
+def _accounts(asked: str, conversation: Conversation) -> list[JsonObject]:
     if not arguments_from.speaks_of_account_itself(asked):
         return []
-    return [{"account_id": account} for account in arguments_from.account_ids_in(asked)]
+    named = arguments_from.account_ids_in(asked)
+    accounts = named or arguments_from.account_ids_in(conversation.instructions)
+    return [{"account_id": account} for account in accounts]
 
 
 def _tickets(asked: str, conversation: Conversation) -> list[JsonObject]:

@@ -17,7 +17,7 @@ from durable_agents.simulator.sentences import best_sentences, shortened
 
 _SOURCE = re.compile(r"\[source: ([^\]]+)\]|(https?://[^\s<>\"'\])}]+)", re.I)
 _QUESTION_WORDS = re.compile(
-    r"^(?:what|which|who|why|how|when|where)\s+(?:is|are|was|were|do|does|did|can|should)?\s*", re.I
+    r"^(?:what|which|who|why|how|when|where)\s+(?:is|are|was|were|do|does|did|can|should)\s+", re.I
 )
 
 
@@ -54,7 +54,7 @@ class Reading:
     def people(self) -> str:
         """The words of people, on which intent and urgency are judged."""
         prompt = self.conversation.prompt
-        return prompt.material or prompt.question
+        return prompt.people or prompt.material or prompt.question
 
     @cached_property
     def everything(self) -> str:

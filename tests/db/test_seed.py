@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from durable_agents.db import knowledge
 from durable_agents.db.accounts import get_account
 from durable_agents.db.engine import Database
+from durable_agents.db.flow_tables import Order, Product
+from durable_agents.db.orders import reserve
 from durable_agents.db.seed import SeedCounts, seed
 from durable_agents.db.tables import Account
 from durable_agents.db.tasks import get_task, save_result
 from durable_agents.models.errors import ConfigurationError
+from durable_agents.models.order import ReserveInput
 from tests.db.databases import migrated_database
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -38,7 +41,9 @@ async def test_the_sample_data_is_there_after_seeding(empty: Database) -> None:
         account = await get_account(connection, "A-1001")
         task = await get_task(connection, "task-1")
         first, *_ = await knowledge.search(connection, "How long does a refund take?")
-    assert counts == SeedCounts(accounts=8, tasks=5, documents=9, documents_changed=9)
+    assert counts == SeedCounts(
+        accounts=8, tasks=5, documents=9, documents_changed=9, products=3, orders=6
+    )
     assert account.city == "Oslo"
     assert task.status == "new"
     assert first.source == "examples/documents/refund-policy.md"
@@ -61,6 +66,18 @@ async def test_seeding_twice_changes_nothing_that_work_has_changed(empty: Databa
     assert counts.documents_changed == 0
     assert account.balance_usd == 1
     assert (task.status, task.result) == ("done", "Dear customer")
+
+
+async def test_seeding_twice_never_resets_an_order_or_the_stock(empty: Database) -> None:
+    await seed(empty, EXAMPLES)
+    await reserve(empty, ReserveInput(order_id="order-1001", chain="a-run"))
+
+    await seed(empty, EXAMPLES)
+
+    async with empty.statement() as connection:
+        status = await connection.scalar(select(Order.status).where(Order.order_id == "order-1001"))
+        stock = await connection.scalar(select(Product.stock).where(Product.sku == "sensor-kit"))
+    assert (status, stock) == ("reserved", 498)
 
 
 async def test_seeding_again_brings_what_the_files_describe_up_to_date(
@@ -93,6 +110,8 @@ async def test_two_seeds_at_once_do_not_disturb_each_other(empty: Database) -> N
         ("accounts.json", '[{"account_id": 1}]', "accounts.json is not usable at 0.account_id"),
         ("tasks.json", '[{"task_id": "t"}]', "tasks.json is not usable at 0.title: Field required"),
         ("tasks.json", '{"task_id": "t"}', "tasks.json is not usable: Input should be a valid"),
+        ("orders.json", '[{"order_id": "a b"}]', "orders.json is not usable at 0.order_id"),
+        ("products.json", "[]", "order-1001 asks for sensor-kit, which products.json does not"),
         ("documents/a.md", "No title\n\nText", "a.md is not usable: it has to begin with"),
         ("documents/a.md", "# Title only\n", "a.md is not usable: it has to begin with"),
         ("documents/a.md", "", "a.md is not usable: it has to begin with"),

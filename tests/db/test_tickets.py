@@ -6,8 +6,14 @@ from sqlalchemy import insert
 
 from durable_agents.db.engine import Database
 from durable_agents.db.tables import Account
-from durable_agents.db.tickets import FiledTicket, file_ticket, list_tickets
+from durable_agents.db.tickets import (
+    file_ticket,
+    find_ticket,
+    list_tickets,
+    raise_priority,
+)
 from durable_agents.models.errors import IdempotencyConflictError, NotFoundError
+from durable_agents.models.tickets import FiledTicket, Priority
 
 
 @pytest.fixture
@@ -108,3 +114,51 @@ async def test_the_key_of_another_ticket_is_refused(
 
     with pytest.raises(IdempotencyConflictError):
         await file(database, key, account_id, subject="Too many alerts")
+
+
+async def test_where_the_first_stands_another_request_is_told_of_it(
+    database: Database, key: str, account_id: str
+) -> None:
+    filed = [
+        await file_ticket(
+            database,
+            key=key,
+            run_id="run",
+            subject=subject,
+            description="Since Monday",
+            account_id=account_id,
+            first_stands=True,
+        )
+        for subject in ("No alerts", "Too many alerts")
+    ]
+
+    assert filed[0] == filed[1]
+    async with database.statement() as connection:
+        (listed,) = await list_tickets(connection, account_id=account_id)
+        found = await find_ticket(connection, key=key)
+    assert (listed.subject, found) == ("No alerts", filed[0])
+
+
+async def test_no_ticket_is_found_under_a_key_that_was_not_used(
+    database: Database, key: str
+) -> None:
+    async with database.statement() as connection:
+        assert await find_ticket(connection, key=key) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "after"),
+    [("low", "medium"), ("medium", "medium"), ("high", "high")],
+)
+async def test_a_priority_is_raised_and_never_lowered(
+    database: Database, key: str, asked: Priority, after: Priority
+) -> None:
+    await file_ticket(database, key=key, run_id="run", subject="Lamp", description="Dark")
+
+    async with database.transaction() as connection:
+        await raise_priority(connection, key=key, priority=asked)
+
+    async with database.statement() as connection:
+        found = await find_ticket(connection, key=key)
+    assert found is not None
+    assert found.priority == after

@@ -19,7 +19,9 @@ from temporalio.client import Client, WorkflowHandle
 
 from durable_agents.db.engine import Database
 from durable_agents.models import queues
+from durable_agents.models.approval import ApprovalState, Decision
 from durable_agents.models.react import ReActInput, ReActResult
+from durable_agents.models.review import ReviewInput, ReviewResult
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.embedded.child import Child
 from durable_agents.runtime.embedded.ports import free_port
@@ -234,6 +236,26 @@ async def test_a_worker_that_is_killed_again_and_again_gives_one_answer(world: W
     observed = "SELECT count(*) FROM messages WHERE thread_id = :id AND role = 'tool'"
     assert await count_of(world, f"{observed} AND position >= 0", id=result.thread) == 8
     assert "1 + 7 = 8" in result.answer
+
+
+async def test_a_worker_killed_while_a_run_waits_for_a_person_changes_nothing(
+    world: World,
+) -> None:
+    request = ReviewInput(task_id="task-5")
+
+    async with supervisor(world) as running:
+        handle = await runs.start(world.client, "ReviewWorkflow", request, result_type=ReviewResult)
+        await runs.until_step(handle, "wait for approval 1")
+        state = await handle.query("approval", result_type=ApprovalState)
+        assert state.pending is not None
+        os.kill(await running.worker(), signal.SIGKILL)
+        # The signal comes while nobody works on the run.
+        decision = Decision(verdict="approve", digest=state.pending.digest, by="Ann")
+        await handle.signal("decide", decision)
+        result = await runs.result_of(handle)
+
+    assert (result.status, result.decided_by) == ("approved", "Ann")
+    assert await runs.attempts_of(handle, "process") == 1
 
 
 async def test_sigterm_lets_what_is_at_work_end_and_the_next_worker_goes_on(world: World) -> None:

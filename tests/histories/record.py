@@ -6,6 +6,7 @@ its workflow asked for something else than before: then runs of the release befo
 """
 
 import asyncio
+import base64
 import json
 import logging
 import os
@@ -20,15 +21,29 @@ from pydantic import BaseModel
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from durable_agents.models import queues
+from durable_agents.models.analyze_document import DocumentAnalysisInput
+from durable_agents.models.approval import ApprovalState
+from durable_agents.models.debug import DebugInput
+from durable_agents.models.external_call import ExternalCallInput
+from durable_agents.models.order import OrderInput
+from durable_agents.models.process_task import TaskInput
 from durable_agents.models.react import ReActInput
+from durable_agents.models.research import ResearchInput
+from durable_agents.models.resilient_task import ResilientTaskInput
+from durable_agents.models.review import ReviewInput
+from durable_agents.models.route import RoutingInput
+from durable_agents.models.support import SupportInput
 from durable_agents.models.tracked import TrackedInput
 from durable_agents.models.weather_advice import WeatherAdviceInput
 from durable_agents.runtime.connection import connect
 from tests.conftest import early_server, running_services, running_workers
 from tests.steering import Simulator
-from tests.workflows.runs import until_step
+from tests.workflows.runs import activities_of, status_of, until, until_step
 
 FOLDER = Path(__file__).parent
+
+SIMULATOR = "127.0.0.1:8230"
+"""What the simulator's address is called in scenes and in what is recorded."""
 
 _HOST = re.compile(r"127\.0\.0\.1:\d+")
 _PROCESS = re.compile(r"\d+@[\w.-]+")
@@ -74,7 +89,53 @@ def cancel_in(step: str) -> Callable[[Handle], Awaitable[None]]:
     return meddle
 
 
+def deciding(*decisions: dict[str, str]) -> Callable[[Handle], Awaitable[None]]:
+    """Decide on one revision after the other, as people would."""
+
+    async def meddle(handle: Handle) -> None:
+        for revision, decision in enumerate(decisions, 1):
+            await until_step(handle, f"wait for approval {revision}")
+            state = await handle.query("approval", result_type=ApprovalState)
+            assert state.pending is not None
+            given = {"digest": state.pending.digest, "by": "Ann", **decision}
+            await handle.execute_update("submit_decision", given)  # pyright: ignore[reportUnknownMemberType] - the SDK's type
+
+    return meddle
+
+
+async def signal_stray_and_good(handle: Handle) -> None:
+    """Signal what does not fit, what is stale, and then the decision."""
+    await handle.signal("decide", {"verdict": "approve", "digest": "early"})
+    await until_step(handle, "wait for approval 1")
+    state = await handle.query("approval", result_type=ApprovalState)
+    assert state.pending is not None
+    for given in ("approve", {"verdict": "approve"}, {"verdict": "approve", "digest": "stale"}):
+        await handle.signal("decide", given)
+    await handle.signal("decide", {"verdict": "approve", "digest": state.pending.digest})
+
+
+async def retry_then_abandon(handle: Handle) -> None:
+    """Have what is stuck tried again, in vain, and then give it up."""
+    for activity_id, signal, decision in (
+        ("undo-charge-payment", "retry_compensation", {"by": "Ann"}),
+        ("undo-charge-payment-2", "abandon_compensation", {"by": "Ann", "reason": "By hand."}),
+    ):
+
+        async def stuck(activity_id: str = activity_id) -> bool:
+            waits = bool((await status_of(handle)).waiting_for)
+            return waits and activity_id in await activities_of(handle)
+
+        await until(stuck, f"{activity_id} keeps failing")
+        await handle.signal(signal, decision)
+
+
+def judging(word: str) -> str:
+    """What only the escalation judge's request contains, when an issue begins with the word."""
+    return f'customer\\">\\n{word}'
+
+
 HANG: dict[str, Any] = {"kind": "hang", "times": -1}
+CALM = '{"reason": "Settled.", "escalate": false, "priority": "low"}'
 DOWN: dict[str, Any] = {
     "status": 503,
     "times": -1,
@@ -129,6 +190,133 @@ SCENES = (
         (HANG,),
         cancel_in("advise"),
     ),
+    Scene(
+        "support.escalated",
+        SupportInput(issue="My monitor A-1001 burns, this is urgent!", user_id="A-1001"),
+    ),
+    Scene(
+        "support.ticket_by_agent",
+        SupportInput(issue="Word f. Please file a ticket: the lamp flickers."),
+        judging("Word f"),
+        ({"kind": "nonsense", "text": CALM},),
+    ),
+    Scene("support.out_of_rounds", SupportInput(issue="What is the refund policy?", max_rounds=1)),
+    Scene(
+        "support.no_judgement",
+        SupportInput(issue="Word g: thanks."),
+        judging("Word g"),
+        ({"kind": "nonsense", "times": -1},),
+    ),
+    Scene(
+        "support.deadline",
+        SupportInput(issue="Word h: thanks.", deadline_s=1),
+        "Word h",
+        (HANG,),
+    ),
+    Scene(
+        "support.cancelled",
+        SupportInput(issue="Word i: thanks."),
+        judging("Word i"),
+        (HANG,),
+        cancel_in("decide"),
+    ),
+    Scene(
+        "review.approved_after_rejection",
+        ReviewInput(task_id="task-5"),
+        meddle=deciding({"verdict": "reject", "feedback": "Shorter."}, {"verdict": "approve"}),
+    ),
+    Scene(
+        "review.rejected",
+        ReviewInput(task_id="task-5", max_revisions=0),
+        meddle=deciding({"verdict": "reject", "feedback": "No."}),
+    ),
+    Scene("review.signalled", ReviewInput(task_id="task-5"), meddle=signal_stray_and_good),
+    Scene("review.expired", ReviewInput(task_id="task-5", decision_deadline_s=0.5)),
+    Scene("review.unknown_task", ReviewInput(task_id="no-such-task")),
+    Scene("review.deadline", ReviewInput(task_id="task-5", deadline_s=1)),
+    Scene(
+        "review.cancelled",
+        ReviewInput(task_id="task-5"),
+        meddle=cancel_in("wait for approval 1"),
+    ),
+    Scene("resilient_task.primary", ResilientTaskInput(task_id="task-5")),
+    Scene(
+        "resilient_task.fallback",
+        ResilientTaskInput(task_id="task-5"),
+        "You process tasks with care",
+        ({"status": 400},),
+    ),
+    Scene("resilient_task.unknown_task", ResilientTaskInput(task_id="no-such-task")),
+    Scene(
+        "resilient_task.both_fail",
+        ResilientTaskInput(task_id="task-4"),
+        "Work out what a move to Business costs",
+        ({"status": 400, "times": -1},),
+    ),
+    Scene(
+        "resilient_task.cancelled",
+        ResilientTaskInput(task_id="task-4"),
+        "Work out what a move to Business costs",
+        (HANG,),
+        cancel_in("primary"),
+    ),
+    Scene("route.sales", RoutingInput(message="What does the Business plan cost?", user_id="u-1")),
+    Scene("route.unsure", RoutingInput(message="My monitor is broken.", threshold=1)),
+    Scene("route.out_of_rounds", RoutingInput(message="What is the refund policy?", max_rounds=1)),
+    Scene(
+        "route.no_class",
+        RoutingInput(message="Word k."),
+        "Word k",
+        ({"kind": "nonsense", "times": -1},),
+    ),
+    Scene("route.deadline", RoutingInput(message="Word l.", deadline_s=1), "Word l", (HANG,)),
+    Scene(
+        "route.cancelled",
+        RoutingInput(message="Word m."),
+        "Word m",
+        (HANG,),
+        cancel_in("classify"),
+    ),
+    Scene("analyze_document.analysed", DocumentAnalysisInput(document_id="refund-policy")),
+    Scene("analyze_document.unknown", DocumentAnalysisInput(document_id="no-such-document")),
+    Scene(
+        "analyze_document.partial",
+        DocumentAnalysisInput(document_id="shipping", allow_partial=True),
+        "up to five topics",
+        ({"status": 401, "times": -1, "error_code": "invalid_api_key"},),
+    ),
+    Scene(
+        "analyze_document.deadline",
+        DocumentAnalysisInput(document_id="warranty", deadline_s=1),
+        "up to five topics",
+        (HANG,),
+    ),
+    Scene(
+        "analyze_document.cancelled",
+        DocumentAnalysisInput(document_id="warranty"),
+        "Section 1 of 1 of a document",
+        (HANG,),
+        cancel_in("sentiment: 1-1 of 1, topics: 1-1 of 1, summary: 1-1 of 1"),
+    ),
+    Scene("research.refined", ResearchInput(query="What does the warranty cover?")),
+    Scene(
+        "research.plan_fails",
+        ResearchInput(query="What is the refund policy (n)?", max_rounds=0),
+        "sub-questions.\\n\\nQuestion: What is the refund policy (n)",
+        ({"kind": "nonsense", "times": 3},),
+    ),
+    Scene(
+        "research.out_of_budget",
+        ResearchInput(query="What is the refund policy (o)?", max_calls=1),
+    ),
+    Scene("research.deadline", ResearchInput(query="Word p?", deadline_s=1), "Word p", (HANG,)),
+    Scene(
+        "research.cancelled",
+        ResearchInput(query="Word q?"),
+        "Word q",
+        (HANG,),
+        cancel_in("plan"),
+    ),
     Scene("tracked.completed", TrackedInput(task_id="task-1")),
     Scene("tracked.unknown_task", TrackedInput(task_id="no-such-task")),
     Scene(
@@ -144,14 +332,76 @@ SCENES = (
         (HANG,),
         cancel_in("step1"),
     ),
+    Scene(
+        "external_call.fetched",
+        ExternalCallInput(url=f"http://{SIMULATOR}/pages/hello.txt", user_id="u-1"),
+    ),
+    Scene(
+        "external_call.tried_again",
+        ExternalCallInput(url=f"http://{SIMULATOR}/v1/search?name=Worda", backoff=3),
+        "name=Worda",
+        ({**DOWN, "times": 1},),
+    ),
+    Scene("external_call.private_address", ExternalCallInput(url="http://10.0.0.1/")),
+    Scene(
+        "external_call.deadline",
+        ExternalCallInput(url=f"http://{SIMULATOR}/v1/search?name=Wordb", deadline_s=1),
+        "name=Wordb",
+        ({**HANG, "route": "weather"},),
+    ),
+    Scene(
+        "external_call.cancelled",
+        ExternalCallInput(url=f"http://{SIMULATOR}/v1/search?name=Wordc"),
+        "name=Wordc",
+        ({**HANG, "route": "weather"},),
+        cancel_in("fetch url"),
+    ),
+    Scene("process_task.completed", TaskInput(user_id="user-2", task_id="task-3")),
+    Scene("process_task.of_another_user", TaskInput(user_id="user-1", task_id="task-3")),
+    Scene(
+        "process_task.says_nothing",
+        TaskInput(user_id="user-3", task_id="task-5"),
+        "Write release notes",
+        ({"kind": "empty"},),
+    ),
+    Scene(
+        "process_task.deadline",
+        TaskInput(user_id="user-3", task_id="task-5", deadline_s=1),
+        "Write release notes",
+        (HANG,),
+    ),
+    Scene(
+        "process_task.cancelled",
+        TaskInput(user_id="user-3", task_id="task-5"),
+        "Write release notes",
+        (HANG,),
+        cancel_in("process with model"),
+    ),
+    Scene("order.fulfilled", OrderInput(order_id="order-1001")),
+    Scene("order.declined", OrderInput(order_id="order-1002")),
+    Scene("order.fulfilment_fails", OrderInput(order_id="order-1003")),
+    Scene("order.out_of_stock", OrderInput(order_id="order-1004")),
+    Scene("order.deadline", OrderInput(order_id="order-1005", deadline_s=0.5)),
+    Scene(
+        "order.cancelled",
+        OrderInput(order_id="order-1005"),
+        meddle=cancel_in("charge payment"),
+    ),
+    Scene("order.parked", OrderInput(order_id="order-1006"), meddle=retry_then_abandon),
+    Scene("debug.completed", DebugInput(values=(3, 4, 5), pause_s=0.1)),
+    Scene("debug.total_too_large", DebugInput(values=(1e308, 1e308))),
+    Scene("debug.deadline", DebugInput(values=(1,), pause_s=60, deadline_s=1)),
+    Scene("debug.cancelled", DebugInput(values=(1,), pause_s=60), meddle=cancel_in("pause")),
 )
 
 
 async def play(client: Client, scene: Scene, simulator: Simulator) -> dict[str, str]:
     """Let a scene happen; the histories as JSON, by their names."""
+    text = scene.request.model_dump_json().replace(f"http://{SIMULATOR}", simulator.url)
+    request = type(scene.request).model_validate_json(text)
     async with simulator.faults(scene.match, *scene.faults):
         handle: Handle = await client.start_workflow(
-            scene.workflow, scene.request, id=scene.name, task_queue=queues.WORKFLOWS
+            scene.workflow, request, id=scene.name, task_queue=queues.WORKFLOWS
         )
         if scene.meddle is not None:
             await scene.meddle(handle)
@@ -176,10 +426,19 @@ def _without_machines(value: Any) -> Any:
         return [_without_machines(item) for item in cast(list[Any], value)]
     if isinstance(value, dict):
         kept = cast(dict[str, Any], value)
+        if isinstance(kept.get("data"), str):
+            kept = {**kept, "data": _without_host(kept["data"])}
         return {name: _SAID_BY_MACHINES.get(name, _without_machines(kept[name])) for name in kept}
     if isinstance(value, str):
-        return _PROCESS.sub("1@worker", _HOST.sub("127.0.0.1:8230", value))
+        return _PROCESS.sub("1@worker", _HOST.sub(SIMULATOR, value))
     return value
+
+
+def _without_host(data: str) -> str:
+    """A payload whose addresses of the simulator are those that scenes use."""
+    text = base64.b64decode(data).decode("utf-8", "surrogateescape")
+    changed = _HOST.sub(SIMULATOR, text).encode("utf-8", "surrogateescape")
+    return base64.b64encode(changed).decode()
 
 
 async def record(folder: Path = FOLDER) -> None:

@@ -249,3 +249,15 @@ def test_the_same_request_has_the_same_answer() -> None:
     said = {json.dumps(planned("weather in Oslo and Rome, and 3 + 4")) for _ in range(3)}
 
     assert len(said) == 1
+
+
+def test_the_account_that_the_instructions_name_is_looked_up_when_none_is_said() -> None:
+    known = {"role": "system", "content": 'You help customers. The customer\'s id is "A-1001".'}
+
+    assert planned([known, user("What plan am I on?")]) == [
+        ("lookup_account", {"account_id": "A-1001"})
+    ]
+    assert ("lookup_account", {"account_id": "A-1002"}) in planned(
+        [known, user("Look up account A-1002.")]
+    )
+    assert planned([known, user("What is 2 + 3?")]) == [("calculate", {"expression": "2 + 3"})]

@@ -207,3 +207,17 @@ def test_plain_json_has_the_keys_that_the_prompt_names() -> None:
 class Sentimental(Strict):
     sentiment: str
     confidence: float
+
+
+class Urgent(BaseModel):
+    escalate: bool
+    priority: Literal["low", "medium", "high"]
+
+
+def test_urgency_is_judged_by_the_customers_words_and_not_by_the_reply() -> None:
+    calm = '<untrusted source="customer">\nThanks, all is well.\n</untrusted>'
+    reply = '<untrusted source="reply">\nIn an emergency or outage call us.\n</untrusted>'
+
+    judged = typed(f"Should this be escalated?\n\n{calm}\n\n{reply}", Urgent)
+
+    assert (judged.escalate, judged.priority) == (False, "low")

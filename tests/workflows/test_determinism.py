@@ -108,6 +108,59 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
 
     assert recorded["ReActWorkflow"] >= {"create_thread", "think", "get_weather", "log_error"}
     assert recorded["WeatherAdviceWorkflow"] == {"fetch_weather", "generate_text"}
+    assert recorded["SupportWorkflow"] >= {
+        "create_thread",
+        "think",
+        "file_ticket",
+        "generate_object",
+        "create_ticket",
+        "find_ticket",
+        "save_messages",
+    }
+    assert recorded["RoutingWorkflow"] >= {
+        "generate_object",
+        "create_thread",
+        "think",
+        "save_messages",
+        "save_interaction",
+    }
+    assert recorded["OrderWorkflow"] == {
+        "reserve_inventory",
+        "charge_payment",
+        "fulfil_order",
+        "refund_payment",
+        "release_inventory",
+        "log_error",
+    }
+    assert recorded["DocumentAnalysisWorkflow"] == {
+        "get_document",
+        "read_sections",
+        "combine_notes",
+        "save_analysis",
+    }
+    assert recorded["ResearchWorkflow"] >= {
+        "generate_object",
+        "think",
+        "keep_finding",
+        "compose_report",
+        "review_report",
+        "refine_report",
+        "evaluate_report",
+        "save_report",
+    }
+    assert recorded["ReviewWorkflow"] == {
+        "validate_task",
+        "write_task_draft",
+        "request_review",
+        "save_approved",
+        "close_review",
+    }
+    assert recorded["ResilientTaskWorkflow"] == {
+        "validate_task",
+        "write_task_draft",
+        "log_error",
+        "save_draft",
+    }
     assert recorded["TrackedWorkflow"] == {
         "save_status",
         "validate_task",

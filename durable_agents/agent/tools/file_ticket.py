@@ -33,6 +33,8 @@ class FileTicketArguments(ToolArguments):
 async def file_ticket(arguments: FileTicketArguments, context: ToolContext) -> tickets.FiledTicket:
     """File a ticket: the first delivery of a call writes it, any other returns the same.
 
+    Where `first_stands`, so does a call with other arguments.
+
     Raises:
         NotFoundError: There is no account of this id.
         DatabaseUnavailableError: The database does not answer.
@@ -45,6 +47,7 @@ async def file_ticket(arguments: FileTicketArguments, context: ToolContext) -> t
         description=arguments.description,
         priority=arguments.priority,
         account_id=arguments.account_id,
+        first_stands=context.first_stands,
     )
 
 

@@ -5,7 +5,7 @@ from typing import cast
 from alembic import context
 from sqlalchemy import Connection
 
-from durable_agents.db.tables import Base
+from durable_agents.db.flow_tables import Base  # the metadata of all tables
 
 connection = cast(Connection, context.config.attributes["connection"])
 context.configure(

@@ -1,0 +1,97 @@
+"""Touches the payment gateway: charges and refunds.
+
+A charge is claimed in the database before the gateway is asked. When the claim is there already,
+an earlier try may have charged: the payment is looked up before another is asked for. A request
+that is at the gateway is never cut short, so that what follows finds it settled.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from temporalio import activity
+
+from durable_agents.clients.payments import PaymentGateway
+from durable_agents.db import charges
+from durable_agents.db.engine import Database
+from durable_agents.models.errors import OrderUndoneError, PaymentDeclinedError
+from durable_agents.models.order import ChargeInput, UndoInput, Undone
+from durable_agents.models.payments import ChargeRequest, Payment
+
+Answer = TypeVar("Answer")
+
+
+class PaymentActivities:
+    """Charges an order, and gives back what was charged."""
+
+    def __init__(self, database: Database, gateway: PaymentGateway) -> None:
+        self._database = database
+        self._gateway = gateway
+
+    @activity.defn(name="charge_payment")
+    async def charge_payment(self, request: ChargeInput) -> Payment:
+        """Charge an order, once for each generation.
+
+        Raises:
+            PaymentDeclinedError: The gateway refuses the card.
+            PaymentUnavailableError: It does not answer; it may have charged.
+            OrderUndoneError: Another run has undone the order meanwhile.
+        """
+        begun = await charges.begin_charge(self._database, request)
+        return await _uncut(self._charge(request, begun))
+
+    async def _charge(self, request: ChargeInput, begun: charges.BegunCharge) -> Payment:
+        payment = None
+        if not begun.is_new:
+            payment = await self._gateway.find(
+                request.order_id, request.generation, since=begun.since
+            )
+        if payment is None:
+            payment = await self._gateway.charge(
+                ChargeRequest(
+                    order_id=request.order_id,
+                    generation=request.generation,
+                    amount_cents=request.amount_cents,
+                    card=begun.card,
+                )
+            )
+        if payment.status == "declined":
+            await charges.note_declined(self._database, request)
+            raise PaymentDeclinedError(
+                f"The payment of order {request.order_id} is declined: {payment.reason}. "
+                "Nothing was charged; order again with another card."
+            )
+        if payment.status == "refunded":
+            raise OrderUndoneError(
+                f"The payment of order {request.order_id} was given back meanwhile by another "
+                "run. Order again if it is still wanted."
+            )
+        await charges.mark_charged(self._database, request)
+        return payment
+
+    @activity.defn(name="refund_payment")
+    async def refund_payment(self, request: UndoInput) -> Undone:
+        """Give back what an order was charged under a generation; harmless when nothing was.
+
+        Raises:
+            PaymentUnavailableError: The gateway does not answer, or cannot tell yet.
+            PaymentRequestError: The gateway refuses.
+        """
+        since = await charges.begin_refund(self._database, request)
+        if since is None:
+            return Undone()
+        refund = self._gateway.refund(request.order_id, request.generation, since=since)
+        payment = await _uncut(refund)
+        return Undone(happened=payment is not None and payment.status == "refunded")
+
+
+async def _uncut(asking: Coroutine[Any, Any, Answer]) -> Answer:
+    """Ask to the end, also when the activity is cancelled meanwhile."""
+    task = asyncio.ensure_future(asking)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # a cancelled activity tells no other failure
+        raise

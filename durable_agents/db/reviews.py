@@ -1,0 +1,120 @@
+"""Reviews: requests for a person's decision on one revision of a text, and the decisions."""
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from durable_agents.db.flow_tables import Review
+from durable_agents.db.threads import storable
+from durable_agents.models.approval import DIGEST_DIGITS
+from durable_agents.models.base import Record
+from durable_agents.models.errors import NotFoundError
+from durable_agents.models.review import CloseReviewInput, RequestedReview, ReviewStatus
+
+
+class ReviewRecord(Record):
+    """A review as the database holds it."""
+
+    review_id: int
+    workflow_id: str
+    run_id: str
+    task_id: str
+    revision: int
+    content: str
+    digest: str
+    status: ReviewStatus
+    decided_by: str
+    feedback: str
+    created_at: datetime
+    decided_at: datetime | None
+
+
+def digest_of(content: str) -> str:
+    """What a decision on a text is bound to: the beginning of its SHA-256, in hexadecimal."""
+    return hashlib.sha256(content.encode()).hexdigest()[:DIGEST_DIGITS]
+
+
+async def request_review(
+    connection: AsyncConnection,
+    *,
+    workflow_id: str,
+    run_id: str,
+    task_id: str,
+    revision: int,
+    content: str,
+) -> RequestedReview:
+    """Ask for a decision on a text, once for each revision of a run.
+
+    A second delivery changes nothing, whatever has been decided since.
+    """
+    key = {"run_id": run_id, "revision": revision}
+    values = {"workflow_id": workflow_id, "task_id": task_id, "content": content}
+    await connection.execute(
+        insert(Review)
+        .values(**key, **values, digest=digest_of(content))
+        .on_conflict_do_nothing(index_elements=["run_id", "revision"])
+    )
+    query = select(Review.review_id, Review.digest).filter_by(**key)
+    row = (await connection.execute(query)).one()
+    return RequestedReview(
+        review_id=row.review_id, task_id=task_id, revision=revision, digest=row.digest
+    )
+
+
+async def get_review(connection: AsyncConnection, review_id: int) -> ReviewRecord:
+    """Read a review.
+
+    Raises:
+        NotFoundError: There is none of this id.
+    """
+    query = select(Review).where(Review.review_id == review_id)
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise _no_review(review_id)
+    return ReviewRecord.model_validate(dict(row))
+
+
+async def list_reviews(
+    connection: AsyncConnection, *, workflow_id: str | None = None, limit: int = 50
+) -> list[ReviewRecord]:
+    """The latest reviews, newest first; those of one workflow if it is named."""
+    query = select(Review).order_by(Review.review_id.desc()).limit(limit)
+    if workflow_id is not None:
+        query = query.where(Review.workflow_id == workflow_id)
+    found = (await connection.execute(query)).mappings()
+    return [ReviewRecord.model_validate(dict(row)) for row in found]
+
+
+async def close_review(connection: AsyncConnection, end: CloseReviewInput) -> str:
+    """Write down how a review ended: who decided what, when and why.
+
+    The row follows the run, which decides once; a second delivery writes the same again.
+
+    Returns:
+        The text that was reviewed.
+
+    Raises:
+        NotFoundError: There is no such review.
+    """
+    statement = (
+        update(Review)
+        .where(Review.review_id == end.review_id)
+        .values(
+            status=end.status,
+            decided_by=storable(end.by),
+            feedback=storable(end.feedback),
+            decided_at=end.at,
+        )
+        .returning(Review.content)
+    )
+    content = await connection.scalar(statement)
+    if content is None:
+        raise _no_review(end.review_id)
+    return str(content)
+
+
+def _no_review(review_id: int) -> NotFoundError:
+    return NotFoundError(f"There is no review {review_id}. Check the id, or start the run again.")

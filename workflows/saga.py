@@ -1,0 +1,202 @@
+"""Sagas: steps that are undone, in reverse order, when a later one fails or the run is cancelled.
+
+A compensation is registered before its step, because a step that told nothing may have happened;
+to compensate what never happened is harmless.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.records import RecordActivities
+    from durable_agents.models.conversation import LoggedError
+    from durable_agents.models.saga import (
+        AbandonedCompensation,
+        CompensationDecision,
+        SagaOutcome,
+    )
+    from workflows import policies
+    from workflows.flow import Flow, reason_of, type_of
+
+ABANDONED = "CompensationAbandoned"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Compensation:
+    """What undoes a step: `undo` takes an activity id, and tells whether there was something."""
+
+    step: str
+    undo: Callable[[str], Awaitable[bool]]
+
+
+class SagaFlow(Flow):
+    """Base of workflows that undo what they did.
+
+    A compensation that keeps failing parks the run, in the phase `compensating`, until a person
+    signals `retry_compensation` or `abandon_compensation`; the latter takes a reason. The query
+    `outcome` tells what was done and what was undone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compensations: list[Compensation] = []
+        self._done: list[str] = []
+        self._undone: list[str] = []
+        self._abandoned: list[AbandonedCompensation] = []
+        self._stuck = ""
+        self._retry = False
+        self._abandon: CompensationDecision | None = None
+
+    @workflow.query(name="outcome", description="What was done, and what of it was undone.")
+    def outcome(self) -> SagaOutcome:
+        """Tell what was done and what was undone."""
+        return SagaOutcome(
+            done=tuple(self._done), undone=tuple(self._undone), abandoned=tuple(self._abandoned)
+        )
+
+    @workflow.signal(name="retry_compensation", description="Try what is stuck again.")
+    def retry_compensation(self, decision: CompensationDecision = CompensationDecision()) -> None:  # noqa: B008 - frozen
+        """Try the compensation that is stuck again; dropped when none is."""
+        if not self._stuck:
+            self._drop("retry_compensation: no compensation is stuck")
+            return
+        workflow.logger.info("A person has a stuck compensation tried again")
+        self._note = f"retried by {decision.by or 'somebody'}: {decision.reason}".rstrip(": ")
+        self._retry = True
+
+    @workflow.signal(name="abandon_compensation", description="Give up what is stuck; say why.")
+    def abandon_compensation(self, decision: CompensationDecision = CompensationDecision()) -> None:  # noqa: B008 - frozen
+        """Give the compensation that is stuck up; dropped when none is, or without a reason."""
+        if not self._stuck:
+            self._drop("abandon_compensation: no compensation is stuck")
+        elif not decision.reason.strip():
+            self._drop("abandon_compensation: give a reason, it is recorded")
+        else:
+            self._abandon = decision
+
+    def _drop(self, why: str) -> None:
+        workflow.logger.warning("A message was dropped: %s", why)
+        self._note = f"dropped {why}"
+
+    async def _to_end_or_undone(self, seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run the work to its deadline; when it fails or is cancelled, undo what it did."""
+        try:
+            return await self._to_deadline(seconds, work)
+        except (Exception, asyncio.CancelledError) as error:
+            ended = self._state
+            self._state = "running"
+            await _whatever_comes(self._undo_all())
+            self._state = ended
+            if is_cancelled_exception(error):
+                raise
+            kind, reason = type_of(error), reason_of(error)
+            raise ApplicationError(reason, self.outcome(), type=kind, non_retryable=True) from error
+
+    async def _saga_step(
+        self,
+        name: str,
+        work: Coroutine[Any, Any, Result],
+        undo: Callable[[str], Awaitable[bool]] | None = None,
+        *,
+        is_last: bool = False,
+    ) -> Result:
+        """Do a step whose compensation is registered first.
+
+        A cancel waits until the step has really ended, so that what undoes it finds it settled.
+        After the last step there is nothing to cancel any more: its result stands.
+        """
+        if undo is not None:
+            self._compensations.append(Compensation(name, undo))
+        task = asyncio.ensure_future(work)
+        with self.step(name):
+            try:
+                result = await asyncio.shield(task)
+            except asyncio.CancelledError:
+                task.cancel()
+                await _whatever_comes(task)
+                if task.cancelled() or task.exception() is not None:
+                    raise
+                self._done.append(name)
+                if not is_last:
+                    raise
+                return task.result()
+        self._done.append(name)
+        return result
+
+    async def _undo_all(self) -> None:
+        """Undo every step that began, the latest first; parked until a person decides."""
+        if not self._compensations:
+            return
+        self.enter_phase("compensating")
+        for compensation in reversed(self._compensations):
+            await self._undo(compensation)
+        self.enter_phase("running")
+
+    async def _undo(self, compensation: Compensation) -> None:
+        slug, tries = compensation.step.replace(" ", "-"), 1
+        while True:
+            activity_id = f"undo-{slug}" if tries == 1 else f"undo-{slug}-{tries}"
+            try:
+                with self.step(f"undo {compensation.step}"):
+                    happened = await compensation.undo(activity_id)
+            except Exception as error:  # noqa: BLE001 - a person decides about any
+                if await self._is_abandoned(compensation, error):
+                    return
+                tries += 1
+            else:
+                self._undone += [compensation.step] * happened
+                return
+
+    async def _is_abandoned(self, compensation: Compensation, error: Exception) -> bool:
+        """Wait until a person decides; whether the compensation is given up."""
+        self._stuck, self._retry, self._abandon = compensation.step, False, None
+        self._waiting_for = (
+            f"a person, because to undo the step {compensation.step!r} keeps failing "
+            f"({reason_of(error)}): signal retry_compensation, or abandon_compensation with a "
+            "reason"
+        )
+        workflow.set_current_details(f"**stuck** waiting for {self._waiting_for}")
+        await workflow.wait_condition(lambda: self._retry or self._abandon is not None)
+        decision, self._stuck, self._waiting_for = self._abandon, "", ""
+        if decision is None:
+            return False
+        gave_up = AbandonedCompensation(
+            step=compensation.step, reason=decision.reason, by=decision.by, error=reason_of(error)
+        )
+        self._abandoned.append(gave_up)
+        await self._log(gave_up)
+        return True
+
+    async def _log(self, gave_up: AbandonedCompensation) -> None:
+        who = gave_up.by or "somebody who gave no name"
+        message = (
+            f"The step {gave_up.step!r} stays done: {who} gave up undoing it "
+            f"({gave_up.reason}). It failed with: {gave_up.error}"
+        )
+        await workflow.execute_activity_method(
+            RecordActivities.log_error,
+            LoggedError(type=ABANDONED, message=message[:4000]),
+            activity_id=f"log-abandoned-{gave_up.step.replace(' ', '-')}",
+            start_to_close_timeout=policies.DATABASE_TIMEOUT,
+            heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+            retry_policy=policies.DATABASE,
+            summary=f"record that undoing {gave_up.step} was given up",
+        )
+
+
+async def _whatever_comes(work: Coroutine[Any, Any, None] | asyncio.Task[Any]) -> None:
+    """Wait until the work has ended, however often this run is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await workflow.wait([task])
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,145 @@
+"""F5: an agent answers a customer; another decides whether people have to see it."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.generation import GenerationActivities
+    from activities.tickets import TicketActivities
+    from durable_agents.agent.budget import Budget
+    from durable_agents.models import queues
+    from durable_agents.models.conversation import GenerateInput, QuotedMessage, Thought
+    from durable_agents.models.support import Judgement, SupportInput, SupportResult
+    from durable_agents.models.tickets import (
+        CreateTicketInput,
+        FiledTicket,
+        FoundTicket,
+        ticket_key,
+    )
+    from workflows import policies
+    from workflows.agent_loop import AgentLoop
+    from workflows.flow import Flow
+
+AGENT = "support"
+JUDGE = "escalation_judge"
+NO_REPLY = "We could not settle this right away. A colleague will look at it and write to you."
+NO_ANSWER = "The agent found no answer in its rounds."
+QUESTION = "Should this be escalated? It is what the customer wrote{and_reply}."
+AND_REPLY = ", and after it what was replied"
+REASON_CHARS = 500
+
+
+@workflow.defn
+class SupportWorkflow(Flow):
+    """Answer a customer, and see to it that people get what they have to act on.
+
+    Takes the query `status`. Ends with the reply, and with a ticket where one was filed: by the
+    agent with its tool or by the step *create ticket*, one for the conversation at most. An
+    agent that finds no answer in its rounds is a reason to escalate. Fails when a step fails for
+    good, or at its deadline.
+    """
+
+    @workflow.run
+    async def run(self, request: SupportInput) -> SupportResult:
+        """Reply, decide, file a ticket if need be."""
+        return await self._to_deadline(request.deadline_s, self._support(request))
+
+    async def _support(self, request: SupportInput) -> SupportResult:
+        loop = AgentLoop(self, agent=AGENT, user_id=request.user_id, budget=Budget())
+        await loop.open(request.issue)
+        key = ticket_key(loop.state().thread)
+        loop.do_once("file_ticket", key)
+        answered = await loop.answer(request.max_rounds)
+        decision = await self._decide(loop.task, answered, request.user_id)
+        ticket = None
+        if decision.escalate:
+            ticket = await self._create_ticket(key, loop.task, answered, decision, request.user_id)
+        elif any(call.tool == "file_ticket" for call in loop.state().tool_calls):
+            ticket = await self._find_ticket(key)
+        await loop.conclude(answered, NO_REPLY)
+        return self._result(loop, answered, decision, ticket)
+
+    async def _decide(self, issue: int, answered: Thought | None, user_id: str) -> Judgement:
+        """Let the judge decide, outside the customer's thread."""
+        quoted = [QuotedMessage(message=issue, source="customer")]
+        if answered is not None:
+            quoted.append(QuotedMessage(message=answered.message, source="reply"))
+        prompt = QUESTION.format(and_reply=AND_REPLY if answered is not None else "")
+        with self.step("decide"):
+            decided = await workflow.execute_activity_method(
+                GenerationActivities.generate_object,
+                GenerateInput(agent=JUDGE, prompt=prompt, quoted=tuple(quoted), user_id=user_id),
+                activity_id="decide",
+                task_queue=queues.LLM,
+                start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
+                schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+                retry_policy=policies.MODEL_CALL,
+                summary="should this be escalated?",
+            )
+        self.add_usage(decided.usage)
+        judgement = Judgement.model_validate(decided.value)
+        reason = judgement.reason[:REASON_CHARS]
+        if answered is not None:
+            return judgement.model_copy(update={"reason": reason})
+        return judgement.model_copy(update={"escalate": True, "reason": f"{NO_ANSWER} {reason}"})
+
+    async def _create_ticket(
+        self,
+        key: str,
+        issue: int,
+        answered: Thought | None,
+        decision: Judgement,
+        user_id: str,
+    ) -> FiledTicket:
+        with self.step("create ticket", decision.priority):
+            return await workflow.execute_activity_method(
+                TicketActivities.create_ticket,
+                CreateTicketInput(
+                    key=key,
+                    issue=issue,
+                    reply=answered.message if answered else 0,
+                    priority=decision.priority,
+                    reason=decision.reason,
+                    user_id=user_id,
+                ),
+                activity_id="create-ticket",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+                retry_policy=policies.DATABASE,
+                summary=f"create a ticket, priority {decision.priority}",
+            )
+
+    async def _find_ticket(self, key: str) -> FiledTicket | None:
+        """The ticket that the agent has filed with its tool, if the call went well."""
+        with self.step("find ticket"):
+            found: FoundTicket = await workflow.execute_activity_method(
+                TicketActivities.find_ticket,
+                key,
+                activity_id="find-ticket",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+                retry_policy=policies.DATABASE,
+                summary="find the ticket that the agent filed",
+            )
+        return found.ticket
+
+    def _result(
+        self,
+        loop: AgentLoop,
+        answered: Thought | None,
+        decision: Judgement,
+        ticket: FiledTicket | None,
+    ) -> SupportResult:
+        state = loop.state()
+        return SupportResult(
+            reply=answered.answer if answered else NO_REPLY,
+            ticket=ticket.ticket_id if ticket else None,
+            priority=ticket.priority if ticket else decision.priority,
+            escalated=ticket is not None,
+            reason=decision.reason,
+            stopped="answered" if answered else "max_rounds",
+            tool_calls=state.tool_calls,
+            thread=state.thread,
+            model=answered.model if answered else "",
+            usage=self._usage,
+        )
