@@ -136,8 +136,8 @@ async def fulfil(database: Database, request: FulfilInput) -> Fulfilment:
             raise undone_meanwhile(order_id)
         if order.fulfilment == "fails":
             raise FulfilmentError(
-                f"The warehouse refuses order {order_id}: it cannot be shipped. What was charged "
-                "is given back; ask the warehouse before you order again."
+                f"The warehouse refuses order {order_id}: it cannot be shipped. "
+                "Ask the warehouse before you order again."
             )
         confirmation = f"C-{secrets.token_hex(4).upper()}"
         await set_status(connection, order_id, "fulfilled", confirmation=confirmation)
