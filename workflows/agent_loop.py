@@ -6,7 +6,6 @@ costs the same bytes whether it is the third or the three-hundredth.
 """
 
 import asyncio
-from collections import Counter
 from typing import Literal
 
 from temporalio import workflow
@@ -35,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from durable_agents.models.react import LoopState, ToolUse
     from durable_agents.models.status import Usage
     from workflows import policies
+    from workflows.effect_keys import EffectKeys
     from workflows.flow import Flow, is_type, reason_of
 
 NO_APPROVAL = "Error: {tool} needs the approval of a person, and none can be asked here."
@@ -74,9 +74,7 @@ class AgentLoop:
         self._task = before.task
         self._tool_calls = list(before.tool_calls)
         self._tool_calls_made = before.tool_calls_made
-        self._occurrences = Counter(before.occurrences)
-        self._unsettled = {same: list(keys) for same, keys in before.unsettled.items()}
-        self._one_effect: dict[str, str] = {}
+        self._keys = EffectKeys(label, before.occurrences, before.unsettled)
         self.round = before.round
 
     @property
@@ -98,8 +96,8 @@ class AgentLoop:
             round=self.round,
             tool_calls=tuple(self._tool_calls),
             tool_calls_made=self._tool_calls_made,
-            occurrences=dict(self._occurrences),
-            unsettled={same: tuple(keys) for same, keys in self._unsettled.items() if keys},
+            occurrences=self._keys.occurrences,
+            unsettled=self._keys.unsettled,
         )
 
     async def open(self, task: str, thread: int = 0) -> None:
@@ -107,7 +105,13 @@ class AgentLoop:
         with self._flow.step(f"{self._label}open thread"):
             self._thread = await workflow.execute_activity_method(
                 ConversationActivities.create_thread,
-                OpenThreadInput(text=task, agent=self._agent, user_id=self._user_id, thread=thread),
+                OpenThreadInput(
+                    text=task,
+                    chain=workflow.info().first_execution_run_id,
+                    agent=self._agent,
+                    user_id=self._user_id,
+                    thread=thread,
+                ),
                 activity_id=f"{self._label}open-thread",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
@@ -122,7 +126,7 @@ class AgentLoop:
         The others are told what the first one did, whatever their arguments say. The tool has to
         heed `first_stands`.
         """
-        self._one_effect[tool] = key
+        self._keys.share(tool, key)
 
     async def answer(self, max_rounds: int) -> Thought | None:
         """Go round until the agent answers; None when it is out of rounds."""
@@ -189,15 +193,14 @@ class AgentLoop:
         if call.approval:
             self._note(call, "refused")
             return FailedCall(index=index, reason=NO_APPROVAL.format(tool=call.tool))
-        key = self._key(call)
+        key = self._keys.key_of(call)
         try:
             outcome = await self._run_tool(message, index, call, key)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             self._note(call, "failed")
-            if key:  # nobody knows whether it happened: the same call again is the same effect
-                self._unsettled.setdefault(self._same(call), []).append(key)
+            self._keys.leave_unsettled(call, key)
             return FailedCall(index=index, reason=f"Error: {reason_of(error)[:REASON_CHARS]}")
         self._note(call, "failed" if outcome.failed else "done")
         return None
@@ -212,7 +215,7 @@ class AgentLoop:
                     index=index,
                     key=key,
                     user_id=self._user_id,
-                    first_stands=call.tool in self._one_effect,
+                    first_stands=self._keys.is_shared(call.tool),
                 ),
                 result_type=ToolOutcome,
                 activity_id=f"{self._label}{call.tool}-{self.round}.{index + 1}",
@@ -228,26 +231,6 @@ class AgentLoop:
         self._tool_calls_made += 1
         self._tool_calls.append(ToolUse(tool=call.tool, about=call.about, outcome=outcome))
         del self._tool_calls[:-TOOL_CALLS_SHOWN]
-
-    def _key(self, call: ToolCall) -> str:
-        """The idempotency key of a call: chain, tool, arguments, and the how-manyeth of these.
-
-        Empty for a tool without an effect. A call whose outcome stayed unknown hands its key to
-        the next that is the same.
-        """
-        if call.tool in self._one_effect:
-            return self._one_effect[call.tool]
-        tool, same = TOOLS.get(call.tool), self._same(call)
-        if tool is not None and not tool.effect:
-            return ""
-        if unsettled := self._unsettled.get(same):
-            return unsettled.pop(0)
-        self._occurrences[same] += 1
-        chain = workflow.info().first_execution_run_id
-        return f"{chain}/{same}/{self._occurrences[same]}"
-
-    def _same(self, call: ToolCall) -> str:
-        return f"{self._label}{call.tool}/{call.digest}"
 
     async def observe(self, thought: Thought, failed: tuple[FailedCall, ...]) -> None:
         """Make what came of the calls part of the thread."""

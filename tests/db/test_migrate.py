@@ -182,5 +182,5 @@ async def test_a_draft_is_numbered_after_the_head(
             lambda sync: migrate.draft(sync, "bring errors back", folder=folder)
         )
 
-    drafted = folder / "versions" / "0002_bring_errors_back.py"
+    drafted = folder / "versions" / f"{int(migrate.head_revision()) + 1:04}_bring_errors_back.py"
     assert "op.create_table('errors'" in await asyncio.to_thread(drafted.read_text)
