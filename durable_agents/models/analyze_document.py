@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 from durable_agents.models.status import Usage
 
 MAX_DEADLINE_S = 366 * 24 * 3600
@@ -54,7 +54,7 @@ class DocumentAnalysisInput(Record):
     document_id: str = Field(min_length=1, max_length=200, pattern=r"\S")
     allow_partial: bool = False
     user_id: str = ""
-    deadline_s: float = Field(default=3600, gt=0, le=MAX_DEADLINE_S)
+    deadline_s: Deadline = 3600
 
 
 class DocumentFacts(Record):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 
 Value = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -17,7 +17,7 @@ class DebugInput(Record):
 
     values: tuple[Value, ...] = Field(min_length=1, max_length=1000)
     pause_s: float = Field(default=0, ge=0, le=3600)
-    deadline_s: float = Field(default=600, gt=0)
+    deadline_s: Deadline = 600
     user_id: str = ""
 
 

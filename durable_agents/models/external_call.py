@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 
 SHOWN_CHARS = 4000
 """A longer body is kept in the database; history and result show its first part."""
@@ -23,7 +23,7 @@ class ExternalCallInput(Record):
     maximum_delay_s: float = Field(default=30, ge=0.01, le=3600)
     backoff: float = Field(default=2, ge=1, le=100)
     user_id: str = ""
-    deadline_s: float = Field(default=600, gt=0)
+    deadline_s: Deadline = 600
 
     @model_validator(mode="after")
     def _delays_fit(self) -> Self:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 
 
 def _printable(value: str) -> str:
@@ -30,7 +30,7 @@ class OrderInput(Record):
 
     order_id: OrderId
     user_id: str = ""
-    deadline_s: float = Field(default=600, gt=0)
+    deadline_s: Deadline = 600
 
 
 class ReserveInput(Record):

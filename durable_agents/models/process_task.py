@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 from durable_agents.models.notifications import NotificationStatus
 from durable_agents.models.status import Usage
 
@@ -17,7 +17,7 @@ class UserTask(Record):
 class TaskInput(UserTask):
     """Whose task to process. A task that is done already is processed anew."""
 
-    deadline_s: float = Field(default=600, gt=0)
+    deadline_s: Deadline = 600
 
 
 class TaskResult(Record):

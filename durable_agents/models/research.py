@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 from durable_agents.models.status import Usage
 
 MAX_DEADLINE_S = 366 * 24 * 3600
@@ -46,7 +46,7 @@ class ResearchInput(Record):
     max_rounds: int = Field(default=3, ge=0, le=20)
     threshold: float = Field(default=0.8, ge=0, le=1)
     user_id: str = ""
-    deadline_s: float = Field(default=3600, gt=0, le=MAX_DEADLINE_S)
+    deadline_s: Deadline = 3600
     max_tokens: int = Field(default=0, ge=0)
     max_cost_usd: float = Field(default=0, ge=0)
     max_calls: int = Field(default=0, ge=0)

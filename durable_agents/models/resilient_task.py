@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 from durable_agents.models.status import Usage
 
 
@@ -11,7 +11,7 @@ class ResilientTaskInput(Record):
 
     task_id: str = Field(min_length=1, max_length=200, pattern=r"\S")
     user_id: str = ""
-    deadline_s: float = Field(default=3600, gt=0)
+    deadline_s: Deadline = 3600
 
 
 class ResilientTaskResult(Record):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 from durable_agents.models.conversation import MAX_TASK_CHARS
 from durable_agents.models.react import StopReason, ToolUse
 from durable_agents.models.status import Usage
@@ -19,7 +19,7 @@ class RoutingInput(Record):
     user_id: str = Field(default="", max_length=200)
     threshold: float = Field(default=0.6, ge=0, le=1)
     max_rounds: int = Field(default=5, ge=1, le=50)
-    deadline_s: float = Field(default=3600, gt=0)
+    deadline_s: Deadline = 3600
 
 
 class RoutingResult(Record):

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 from durable_agents.models.conversation import MAX_TASK_CHARS
 from durable_agents.models.react import StopReason, ToolUse
 from durable_agents.models.status import Usage
@@ -19,7 +19,7 @@ class SupportInput(Record):
     issue: str = Field(min_length=1, max_length=MAX_TASK_CHARS, pattern=r"\S")
     user_id: str = Field(default="", max_length=200)
     max_rounds: int = Field(default=5, ge=1, le=50)
-    deadline_s: float = Field(default=3600, gt=0)
+    deadline_s: Deadline = 3600
 
 
 class SupportResult(Record):
