@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from durable_agents.db.bodies import read_body
+from durable_agents.db.drafts import get_draft
 from durable_agents.db.engine import Database
 from durable_agents.models.external_call import ExternalCallInput, ExternalCallResult
 from durable_agents.runtime.settings import Settings
@@ -61,7 +61,7 @@ async def _show(settings: Settings, result: ExternalCallResult, *, whole: bool) 
         database = Database(database_url(settings))
         try:
             async with database.statement() as connection:
-                say(await read_body(connection, result.draft))
+                say((await get_draft(connection, result.draft)).content)
         finally:
             await database.close()
         return

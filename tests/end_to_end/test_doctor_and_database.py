@@ -15,6 +15,7 @@ async def test_doctor_finds_every_part_well(command: Commands, service: object) 
     assert [line.split(":")[0].removeprefix("ok").strip() for line in lines] == [
         "Python",
         "Database",
+        "Notifications",
         "Model",
         "Temporal",
         "Search attributes",
@@ -34,7 +35,7 @@ async def test_doctor_says_what_to_do_about_every_part_that_ails(unattended: Com
 
     assert nobody.code == nothing.code == 2
     assert "ailing  Workers: nobody works on durable-agents, " in nobody.out
-    assert nothing.out.count("ailing") == 3
+    assert nothing.out.count("ailing") == 4
     assert "The database does not answer: " in nothing.out
     assert "The model at http://127.0.0.1:1/v1 cannot be reached" in nothing.out
     assert "The Temporal server at 127.0.0.1:1 does not answer" in nothing.out

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
-from durable_agents.db.bodies import read_body
+from durable_agents.db.drafts import get_draft
 from durable_agents.db.engine import Database
 from durable_agents.models.external_call import SHOWN_CHARS, ExternalCallInput, ExternalCallResult
 from durable_agents.runtime.settings import Settings
@@ -70,7 +70,7 @@ async def test_a_long_body_is_kept_by_reference(world: World, database: Database
 
     assert (result.body, result.chars) == (text[:SHOWN_CHARS], len(text))
     async with database.statement() as connection:
-        assert await read_body(connection, result.draft) == text
+        assert (await get_draft(connection, result.draft)).content == text
     assert sum(event.ByteSize() for event in await runs.events_of(handle)) < 20_000
 
 
