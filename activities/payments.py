@@ -7,6 +7,7 @@ that is at the gateway is never cut short, so that what follows finds it settled
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from temporalio import activity
@@ -66,7 +67,16 @@ class PaymentActivities:
                 f"The payment of order {request.order_id} was given back meanwhile by another "
                 "run. Order again if it is still wanted."
             )
-        await charges.mark_charged(self._database, request)
+        if not await charges.mark_charged(self._database, request):
+            # Undone while this charge was on its way: nobody else knows of it.
+            now = datetime.now(UTC)
+            await self._gateway.refund(
+                request.order_id, request.generation, since=begun.since, asked_until=now
+            )
+            raise OrderUndoneError(
+                f"The payment of order {request.order_id} came after the order had been undone, "
+                "and was given back. Order again if it is still wanted."
+            )
         return payment
 
     @activity.defn(name="refund_payment")
@@ -77,10 +87,15 @@ class PaymentActivities:
             PaymentUnavailableError: The gateway does not answer, or cannot tell yet.
             PaymentRequestError: The gateway refuses.
         """
-        since = await charges.begin_refund(self._database, request)
-        if since is None:
+        claim = await charges.begin_refund(self._database, request)
+        if claim is None:
             return Undone()
-        refund = self._gateway.refund(request.order_id, request.generation, since=since)
+        refund = self._gateway.refund(
+            request.order_id,
+            request.generation,
+            since=claim.created_at,
+            asked_until=claim.closed_at or datetime.now(UTC),
+        )
         payment = await _uncut(refund)
         return Undone(happened=payment is not None and payment.status == "refunded")
 

@@ -46,8 +46,9 @@ def decide(
     workflow_id: RunId,
     approve: Annotated[bool, typer.Option("--approve", help="Approve the text.")] = False,
     reject: Annotated[
-        str, typer.Option("--reject", metavar="FEEDBACK", help="Reject it; say what to change.")
-    ] = "",
+        str | None,
+        typer.Option("--reject", metavar="FEEDBACK", help="Reject it; say what to change."),
+    ] = None,
     by: Annotated[str, typer.Option("--by", help="Who decides; your login when left out.")] = "",
     digest: Digest = "",
     as_json: AsJson = False,
@@ -55,18 +56,18 @@ def decide(
     """Show the text that a run wants decided; with --approve or --reject, decide."""
 
     async def work(settings: Settings) -> None:
-        if approve and reject:
+        if approve and reject is not None:
             raise InputError("Give either --approve or --reject FEEDBACK, not both.")
         client = await connect(settings)
         pending = await pending_of(client, workflow_id)
-        if not approve and not reject:
+        if not approve and reject is None:
             await _show(settings, workflow_id, pending, as_json=as_json)
             return
         decision = Decision(
             verdict="approve" if approve else "reject",
             digest=digest or pending.digest,
             by=by or _login(),
-            feedback=reject,
+            feedback=reject or "",
         )
         taken = await submit(client, workflow_id, decision)
         if as_json:

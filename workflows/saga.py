@@ -14,6 +14,8 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
     from activities.records import RecordActivities
     from durable_agents.models.conversation import LoggedError
     from durable_agents.models.saga import (
@@ -63,8 +65,11 @@ class SagaFlow(Flow):
         )
 
     @workflow.signal(name="retry_compensation", description="Try what is stuck again.")
-    def retry_compensation(self, decision: CompensationDecision = CompensationDecision()) -> None:  # noqa: B008 - frozen
+    def retry_compensation(self, *given: Any) -> None:
         """Try the compensation that is stuck again; dropped when none is."""
+        decision = self._read("retry_compensation", given)
+        if decision is None:
+            return
         if not self._stuck:
             self._drop("retry_compensation: no compensation is stuck")
             return
@@ -73,14 +78,27 @@ class SagaFlow(Flow):
         self._retry = True
 
     @workflow.signal(name="abandon_compensation", description="Give up what is stuck; say why.")
-    def abandon_compensation(self, decision: CompensationDecision = CompensationDecision()) -> None:  # noqa: B008 - frozen
+    def abandon_compensation(self, *given: Any) -> None:
         """Give the compensation that is stuck up; dropped when none is, or without a reason."""
+        decision = self._read("abandon_compensation", given)
+        if decision is None:
+            return
         if not self._stuck:
             self._drop("abandon_compensation: no compensation is stuck")
         elif not decision.reason.strip():
             self._drop("abandon_compensation: give a reason, it is recorded")
         else:
             self._abandon = decision
+
+    def _read(self, message: str, given: tuple[Any, ...]) -> CompensationDecision | None:
+        """Read a message here: the SDK drops one that does not fit, and nobody would see why."""
+        try:
+            return CompensationDecision.model_validate(given[0] if given else {})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            self._drop(f"{message}: {where} {first['msg']}".replace("  ", " "))
+            return None
 
     def _drop(self, why: str) -> None:
         workflow.logger.warning("A message was dropped: %s", why)
@@ -93,7 +111,7 @@ class SagaFlow(Flow):
         except (Exception, asyncio.CancelledError) as error:
             ended = self._state
             self._state = "running"
-            await _whatever_comes(self._undo_all())
+            await _whatever_comes(self._undo_all(), must_succeed=True)
             self._state = ended
             if is_cancelled_exception(error):
                 raise
@@ -172,7 +190,11 @@ class SagaFlow(Flow):
             step=compensation.step, reason=decision.reason, by=decision.by, error=reason_of(error)
         )
         self._abandoned.append(gave_up)
-        await self._log(gave_up)
+        try:
+            await self._log(gave_up)
+        except Exception as failed:  # noqa: BLE001 - what is left has to be undone all the same
+            self._note = f"not in the table of errors: {reason_of(failed)}"
+            workflow.logger.warning("An abandoned compensation was not recorded: %s", self._note)
         return True
 
     async def _log(self, gave_up: AbandonedCompensation) -> None:
@@ -192,11 +214,13 @@ class SagaFlow(Flow):
         )
 
 
-async def _whatever_comes(work: Coroutine[Any, Any, None] | asyncio.Task[Any]) -> None:
+async def _whatever_comes(
+    work: Coroutine[Any, Any, None] | asyncio.Task[Any], *, must_succeed: bool = False
+) -> None:
     """Wait until the work has ended, however often this run is cancelled meanwhile."""
     task = asyncio.ensure_future(work)
     while not task.done():
         with suppress(asyncio.CancelledError):
             await workflow.wait([task])
-    if not task.cancelled():
-        task.exception()
+    if not task.cancelled() and (error := task.exception()) is not None and must_succeed:
+        raise error

@@ -1,6 +1,7 @@
 """Typed answers: the schema that a model is given, and reading what it says."""
 
 import functools
+import re
 from typing import Any
 
 import openai
@@ -38,11 +39,18 @@ def parse_output(output_type: type[BaseModel], answer: ChatAnswer) -> BaseModel:
     if answer.cut:
         raise ModelOutputError("The answer was cut at the limit of tokens; make it shorter.")
     try:
-        return output_type.model_validate_json(_without_fence(answer.text))
+        return output_type.model_validate_json(_without_nul(_without_fence(answer.text)))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise ModelOutputError(f"The answer does not fit: {where}: {first['msg']}.") from error
+
+
+def _without_nul(text: str) -> str:
+    """JSON whose strings hold no NUL, which the database could not keep."""
+    if "\\u0000" not in text:
+        return text
+    return re.sub(r"(?<!\\)((?:\\\\)*)\\u0000", r"\1", text)
 
 
 def _without_fence(text: str) -> str:

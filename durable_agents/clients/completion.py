@@ -79,7 +79,7 @@ def read_answer(content: bytes, model: str) -> ChatAnswer:
     choice = completion.choices[0]
     said, tokens = choice.message, completion.usage or _Tokens()
     return ChatAnswer(
-        text=(said.content or "")[:MAX_ANSWER_CHARS],
+        text=(said.content or "")[:MAX_ANSWER_CHARS].replace("\x00", ""),
         calls=tuple(
             RequestedCall(
                 call_id=str(call.id or f"call_{place}")[:MAX_NAME_CHARS],

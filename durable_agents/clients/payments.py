@@ -34,7 +34,9 @@ class PaymentGateway(Protocol):
         """
         ...
 
-    async def refund(self, order_id: str, generation: int, *, since: datetime) -> Payment | None:
+    async def refund(
+        self, order_id: str, generation: int, *, since: datetime, asked_until: datetime
+    ) -> Payment | None:
         """Give back what was charged, and see to it that nothing is charged later on.
 
         Harmless when there is nothing to give back, or when it was given back before.

@@ -129,11 +129,13 @@ class StripeGateway:
             _raise(error)
         return candidate
 
-    async def refund(self, order_id: str, generation: int, *, since: datetime) -> Payment | None:
+    async def refund(
+        self, order_id: str, generation: int, *, since: datetime, asked_until: datetime
+    ) -> Payment | None:
         """Refund what was paid; cancel what was not, so that it cannot be paid later."""
         intent = await self._find(order_id, generation, since)
         if intent is None:
-            if datetime.now(UTC) - since < SETTLED_AFTER:
+            if datetime.now(UTC) - asked_until < SETTLED_AFTER:
                 raise PaymentUnavailableError(
                     f"Whether order {order_id} was charged is not known yet: Stripe has no "
                     "payment for it so far. It is looked up again."
@@ -147,16 +149,28 @@ class StripeGateway:
         return payment
 
     async def _give_back(self, intent: stripe.PaymentIntent, key: str) -> Payment:
-        try:
-            await self._stripe.v1.refunds.create_async(
-                {"payment_intent": intent.id}, {"idempotency_key": key}
-            )
-        except stripe.InvalidRequestError as error:
-            if error.code != "charge_already_refunded":
-                _raise(error)
-        except stripe.StripeError as error:
-            _raise(error)
-        return Payment(payment_id=intent.id, status="refunded")
+        refunded = Payment(payment_id=intent.id, status="refunded")
+        for number in range(1, MOST_KEYS + 1):
+            try:
+                await self._stripe.v1.refunds.create_async(
+                    {"payment_intent": intent.id},
+                    {"idempotency_key": key if number == 1 else f"{key}/{number}"},
+                )
+            except stripe.InvalidRequestError as error:
+                if error.code != "charge_already_refunded":
+                    _raise(error)
+                return refunded
+            except stripe.StripeError as error:
+                if not _is_replayed_failure(error):
+                    _raise(error)
+                if await self._is_refunded(intent):
+                    return refunded
+            else:
+                return refunded
+        raise PaymentUnavailableError(
+            f"Stripe answers every try to refund the payment {intent.id} with a failure. "
+            "It is tried again."
+        )
 
     async def _cancel(self, intent: stripe.PaymentIntent) -> None:
         try:

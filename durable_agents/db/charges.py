@@ -55,27 +55,28 @@ async def begin_charge(database: Database, request: ChargeInput) -> BegunCharge:
     await effects.once(database, key=key, request=asked, run_id=request.chain, write=write)
     async with database.statement() as connection:
         order = await order_row(connection, request.order_id)
-        since = await _claimed_at(connection, request.order_id, request.generation)
-    if since is None:
+        claim = await _claim(connection, request.order_id, request.generation)
+    if claim is None:
         raise undone_meanwhile(request.order_id)
-    return BegunCharge(is_new, since, order.card)
+    return BegunCharge(is_new, claim.created_at, order.card)
 
 
-async def _claimed_at(
+async def _claim(
     connection: AsyncConnection, order_id: str, generation: int
-) -> datetime | None:
-    """Since when a charge may have been made; None when nobody began one."""
+) -> effects.Claim | None:
+    """The claim of a charge; None when nobody began one."""
     claims = await effects.claims(connection, key=key_of(order_id, "charge"))
-    return next((c.created_at for c in claims if c.generation == generation), None)
+    return next((claim for claim in claims if claim.generation == generation), None)
 
 
-async def mark_charged(database: Database, request: ChargeInput) -> None:
-    """Note that an order is charged, unless it has been undone meanwhile."""
+async def mark_charged(database: Database, request: ChargeInput) -> bool:
+    """Note that an order is charged; False when the charge has been undone meanwhile."""
     async with database.transaction() as connection:
         order = await order_row(connection, request.order_id, lock=True)
         open_ = await open_generation(connection, key_of(request.order_id, "charge"))
         if order.status == "reserved" and open_ == request.generation:
             await set_status(connection, request.order_id, "charged")
+        return open_ == request.generation
 
 
 async def note_declined(database: Database, request: ChargeInput) -> None:
@@ -87,11 +88,12 @@ async def note_declined(database: Database, request: ChargeInput) -> None:
             await effects.close(connection, key=key)
 
 
-async def begin_refund(database: Database, request: UndoInput) -> datetime | None:
+async def begin_refund(database: Database, request: UndoInput) -> effects.Claim | None:
     """Close a charge before it is given back: nobody can fulfil the order on it any more.
 
     Returns:
-        Since when it may have been charged; None when there is nothing to give back, because
+        The claim, with when it was made and closed: charges were asked for in between. None when
+        there is nothing to give back, because
         nobody began to charge, or because the order is fulfilled on this charge.
     """
     key = key_of(request.order_id, "charge")
@@ -105,4 +107,4 @@ async def begin_refund(database: Database, request: UndoInput) -> datetime | Non
             await effects.close(connection, key=key)
         if order.status in {"reserved", "charged"} and (is_open or claim is None):
             await set_status(connection, request.order_id, "undoing")
-        return await _claimed_at(connection, request.order_id, request.generation)
+        return await _claim(connection, request.order_id, request.generation)

@@ -32,6 +32,7 @@ class Claim(Record):
     run_id: str
     created_at: datetime
     is_open: bool
+    closed_at: datetime | None = None
 
 
 LOCK_SEED = 1  # keeps these locks apart from others that hash text
@@ -140,6 +141,7 @@ async def claims(connection: AsyncConnection, *, key: str) -> list[Claim]:
             Effect.run_id,
             Effect.created_at,
             Effect.closed_at.is_(None).label("is_open"),
+            Effect.closed_at,
         )
         .where(Effect.key == key)
         .order_by(Effect.generation)

@@ -71,7 +71,9 @@ class Ledger:
         async with self._database.statement() as connection:
             return await _read(connection, order_id, generation)
 
-    async def refund(self, order_id: str, generation: int, *, since: datetime) -> Payment | None:
+    async def refund(
+        self, order_id: str, generation: int, *, since: datetime, asked_until: datetime
+    ) -> Payment | None:
         """Refund; what was never charged gets a row that keeps it from being charged later."""
         del since
         nothing = {"amount_usd": 0, "card": "", "status": "refunded"}

@@ -32,9 +32,13 @@ class ReviewRecord(Record):
     decided_at: datetime | None
 
 
-def digest_of(content: str) -> str:
-    """What a decision on a text is bound to: the beginning of its SHA-256, in hexadecimal."""
-    return hashlib.sha256(content.encode()).hexdigest()[:DIGEST_DIGITS]
+def digest_of(content: str, revision: int) -> str:
+    """What a decision is bound to: this revision and its text.
+
+    The beginning of the SHA-256 of both, in hexadecimal, so that a text that comes back unchanged
+    is still another revision.
+    """
+    return hashlib.sha256(f"{revision}\n{content}".encode()).hexdigest()[:DIGEST_DIGITS]
 
 
 async def request_review(
@@ -54,7 +58,7 @@ async def request_review(
     values = {"workflow_id": workflow_id, "task_id": task_id, "content": content}
     await connection.execute(
         insert(Review)
-        .values(**key, **values, digest=digest_of(content))
+        .values(**key, **values, digest=digest_of(content, revision))
         .on_conflict_do_nothing(index_elements=["run_id", "revision"])
     )
     query = select(Review.review_id, Review.digest).filter_by(**key)

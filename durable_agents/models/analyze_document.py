@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from durable_agents.models.base import Deadline, Record
 from durable_agents.models.status import Usage
 
-MAX_DEADLINE_S = 366 * 24 * 3600
 SUMMARIES_AT_ONCE = 12
 """So many summaries of sections are summarised into one, level by level."""
 

@@ -28,8 +28,8 @@ class Decision(Record):
 class PendingApproval(Record):
     """What a run waits for: a decision on one revision of something.
 
-    `digest` is the beginning of the SHA-256 of its text, in hexadecimal; `review_id` names the
-    row where the text is; `closes_at` (seconds since 1970) is the end of the wait.
+    `digest` is the beginning of the SHA-256 of revision and text, in hexadecimal; `review_id`
+    names the row where the text is; `closes_at` (seconds since 1970) is the end of the wait.
     """
 
     subject: str

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from durable_agents.models.base import Deadline, Record
 from durable_agents.models.status import Usage
 
-MAX_DEADLINE_S = 366 * 24 * 3600
 MAX_QUERY_CHARS = 4000
 MOST_SUB_QUESTIONS = 4
 

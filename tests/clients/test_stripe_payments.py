@@ -120,8 +120,8 @@ async def test_a_refund_happens_once_though_localstripe_would_refund_twice(
     request = asked()
     charged = await gateway.charge(request)
 
-    first = await gateway.refund(request.order_id, 1, since=now())
-    second = await gateway.refund(request.order_id, 1, since=now())
+    first = await gateway.refund(request.order_id, 1, since=now(), asked_until=now())
+    second = await gateway.refund(request.order_id, 1, since=now(), asked_until=now())
 
     assert first is not None
     assert (first.payment_id, first.status) == (charged.payment_id, "refunded")
@@ -135,13 +135,15 @@ async def test_refunding_a_declined_payment_cancels_it(
     request = asked(DECLINED)
     await gateway.charge(request)
 
-    payment = await gateway.refund(request.order_id, 1, since=now())
+    payment = await gateway.refund(request.order_id, 1, since=now(), asked_until=now())
 
     assert payment is not None
     assert payment.status == "declined"
     assert recorder.keys("/v1/refunds") == []
     assert any(path.endswith("/cancel") for _, path, _ in recorder.sent)
-    await gateway.refund(request.order_id, 1, since=now())  # once more is harmless
+    await gateway.refund(
+        request.order_id, 1, since=now(), asked_until=now()
+    )  # once more is harmless
 
 
 async def test_a_charge_whose_answer_is_lost_is_unknown_then_found(
@@ -162,9 +164,12 @@ async def test_what_is_not_found_at_once_is_unknown_and_not_taken_for_not_charge
     gateway: StripeGateway,
 ) -> None:
     with pytest.raises(PaymentUnavailableError, match="not known yet"):
-        await gateway.refund(token(), 1, since=now())
+        await gateway.refund(token(), 1, since=now(), asked_until=now())
 
-    assert await gateway.refund(token(), 1, since=now() - LONG_AGO) is None
+    assert (
+        await gateway.refund(token(), 1, since=now() - LONG_AGO, asked_until=now() - LONG_AGO)
+        is None
+    )
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 409])

@@ -40,11 +40,15 @@ async def test_a_second_delivery_of_a_request_finds_the_first_and_leaves_its_dec
         row = await reviews.get_review(connection, first.review_id)
     assert second == first
     assert (row.status, row.decided_by, row.decided_at) == ("rejected", "A", AT)
-    assert row.digest == reviews.digest_of("A text.") == first.digest
+    assert row.digest == reviews.digest_of("A text.", first.revision) == first.digest
 
 
-def test_the_digest_is_the_beginning_of_the_sha_256_of_the_text() -> None:
-    assert reviews.digest_of("abc") == "ba7816bf8f01cfea"
+def test_the_same_text_in_another_revision_has_another_digest() -> None:
+    first, again = reviews.digest_of("abc", 1), reviews.digest_of("abc", 2)
+
+    assert first != again
+    assert reviews.digest_of("abc", 1) == first
+    assert len(first) == 16
 
 
 async def test_a_second_delivery_of_a_decision_writes_the_same(database: Database) -> None:

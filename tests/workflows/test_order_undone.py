@@ -14,10 +14,11 @@ from sqlalchemy import func, select
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
-from durable_agents.db import effects, error_log
+from durable_agents.db import charges, effects, error_log
 from durable_agents.db.engine import Database
 from durable_agents.db.ledger import OK, UNAVAILABLE, Ledger
 from durable_agents.models.errors import PaymentUnavailableError
+from durable_agents.models.order import UndoInput
 from durable_agents.models.payments import ChargeRequest, Payment
 from durable_agents.runtime.settings import Settings
 from tests.workflows import orders, runs
@@ -65,10 +66,12 @@ class ScriptedGateway:
             raise PaymentUnavailableError("Nobody answers.")
         return await self.ledger.find(order_id, generation, since=since)
 
-    async def refund(self, order_id: str, generation: int, *, since: datetime) -> Payment | None:
+    async def refund(
+        self, order_id: str, generation: int, *, since: datetime, asked_until: datetime
+    ) -> Payment | None:
         if not self.scripts.get(order_id, Script()).refunds:
             raise PaymentUnavailableError("The gateway does not give anything back today.")
-        return await self.ledger.refund(order_id, generation, since=since)
+        return await self.ledger.refund(order_id, generation, since=since, asked_until=asked_until)
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -347,6 +350,34 @@ async def test_a_person_gives_a_parked_compensation_up_and_that_is_recorded(worl
     assert (facts.status, facts.stock, facts.charged) == ("cancelled", orders.STOCK, 1)
 
 
+async def test_giving_one_up_with_words_the_database_refuses_still_undoes_the_rest(
+    world: World,
+) -> None:
+    order_id, handle = await stuck(world)
+
+    await handle.signal("abandon_compensation", {"reason": "closed\x00card", "by": "kim"})
+    await runs.failure_of(handle)
+
+    assert (await orders.outcome(handle)).undone == ("reserve inventory",)
+    assert (await orders.facts(world.database, order_id)).stock == orders.STOCK
+
+
+async def test_a_charge_that_comes_after_the_order_was_undone_is_given_back(world: World) -> None:
+    script = Script()
+    order_id = await world.order(script)
+
+    async def undo_meanwhile() -> None:
+        request = UndoInput(order_id=order_id, generation=1)
+        await charges.begin_refund(world.database, request)
+
+    script.after_charge = undo_meanwhile
+    kind, message = await runs.failure_of(await orders.start(world.client, order_id))
+
+    assert kind == "OrderUndoneError"
+    assert "given back" in message
+    await undone(world, order_id, ((1, "refunded"),))
+
+
 async def test_a_signal_that_nobody_waits_for_is_dropped(world: World) -> None:
     waiting, go_on = asyncio.Event(), asyncio.Event()
 
@@ -360,8 +391,11 @@ async def test_a_signal_that_nobody_waits_for_is_dropped(world: World) -> None:
 
     await handle.signal("retry_compensation")
     await handle.signal("abandon_compensation", {"reason": "x"})
+    await asyncio.sleep(0.2)
+    stray = (await runs.status_of(handle)).note
     await handle.signal("retry_compensation", {"reason": 5})
     go_on.set()
 
     assert (await runs.result_of(handle)).status == "fulfilled"
-    assert "no compensation is stuck" in (await runs.status_of(handle)).note
+    assert "no compensation is stuck" in stray
+    assert "reason Input should be a valid string" in (await runs.status_of(handle)).note

@@ -118,7 +118,7 @@ async def test_an_approved_text_is_saved_with_who_and_when(
     assert (taken.verdict, taken.revision) == ("approve", 1)
     assert (result.status, result.revision, result.decided_by) == ("approved", 1, "Ann")
     assert result.result == row.content == (await task_of(database, task_id)).result
-    assert result.digest == pending.digest == reviews.digest_of(row.content)
+    assert result.digest == pending.digest == reviews.digest_of(row.content, 1)
     assert (row.status, row.decided_by, row.feedback) == ("approved", "Ann", "Fine.")
     assert row.decided_at == result.decided_at == taken.at
     assert result.usage.calls == 1
