@@ -163,9 +163,6 @@ async def test_no_permission_of_the_home_or_the_project_changes(
     assert {path: mode_of(path) for path in watched} == before
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="becomes another user"
-)
 def descendants_named(state_dir: Path) -> list[str]:
     lines = subprocess.run(
         ["ps", "-eo", "args="], capture_output=True, text=True, check=True
