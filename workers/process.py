@@ -38,7 +38,7 @@ from workers.registry import spec_of
 from workers.resources import Resources
 from workers.roles import EXIT_CONFIGURATION, READY, REFUSED, ROLES, Role
 
-HEARTBEAT_EVERY = timedelta(seconds=1.5)  # the SDK would hold heartbeats back for four seconds
+HEARTBEAT_EVERY = timedelta(seconds=2)  # the SDK would hold heartbeats back for four seconds
 
 
 def build_workers(

@@ -21,8 +21,8 @@ from temporalio.worker import (
 
 from durable_agents.models.errors import DurableAgentsError, FinalError, TransientError
 
-FIRST_HEARTBEAT_S = 2.0  # what ends sooner pays nothing; the timeout is 5 s
-HEARTBEAT_EVERY_S = 1.5
+FIRST_HEARTBEAT_S = 2.5  # what ends sooner pays nothing; the timeout is 5 s
+HEARTBEAT_EVERY_S = 2.0
 AT_ONCE = timedelta(milliseconds=1)
 
 logger = logging.getLogger(__name__)
