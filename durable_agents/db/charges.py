@@ -93,8 +93,8 @@ async def begin_refund(database: Database, request: UndoInput) -> effects.Claim 
 
     Returns:
         The claim, with when it was made and closed: charges were asked for in between. None when
-        there is nothing to give back, because
-        nobody began to charge, or because the order is fulfilled on this charge.
+        there is nothing to give back, because nobody began to charge, or because the order is
+        fulfilled on this charge.
     """
     key = key_of(request.order_id, "charge")
     async with database.transaction() as connection:
