@@ -209,7 +209,11 @@ class Ticket(Base):
 
 
 class Document(Base):
-    """A document of the knowledge base; `source` says where it came from."""
+    """A document of the knowledge base; `source` says where it came from.
+
+    `content_hash` stands for its text and how that is cut; `upload_digest` is the SHA-256 of the
+    bytes that it was read from, so that what did not change is not read again.
+    """
 
     __tablename__ = "documents"
 
@@ -218,7 +222,10 @@ class Document(Base):
     source: Mapped[str]
     content: Mapped[str]
     content_hash: Mapped[str]
+    media_type: Mapped[str] = mapped_column(server_default="")
+    upload_digest: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 WORDS = """setweight(to_tsvector('english', split_part(content, chr(10) || chr(10), 1)), 'B')

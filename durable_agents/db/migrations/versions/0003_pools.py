@@ -1,0 +1,221 @@
+"""The tables of work pools, of quotas and of what is ingested."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Go to this revision from the one before."""
+    op.create_table(
+        "pools",
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("max_parallelism", sa.Integer(), server_default="10", nullable=False),
+        sa.Column("is_paused", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("retention_s", sa.Integer(), server_default="604800", nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("pool"),
+    )
+    op.create_table(
+        "quotas",
+        sa.Column("quota", sa.Text(), nullable=False),
+        sa.Column("level", sa.DOUBLE_PRECISION(), nullable=False),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("quota"),
+    )
+    op.create_table(
+        "uploads",
+        sa.Column("upload_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("media_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.Column("digest", sa.Text(), server_default="", nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("upload_id"),
+    )
+    op.create_table(
+        "job_batches",
+        sa.Column("batch", sa.Text(), nullable=False),
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), server_default="", nullable=False),
+        sa.Column("fingerprint", sa.Text(), server_default="", nullable=False),
+        sa.Column("sealed", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(["pool"], ["pools.pool"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("batch"),
+    )
+    op.create_table(
+        "jobs",
+        sa.Column("job_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("batch", sa.Text(), nullable=True),
+        sa.Column("tenant", sa.Text(), server_default="", nullable=False),
+        sa.Column("priority", sa.SmallInteger(), server_default="3", nullable=False),
+        sa.Column("weight", sa.DOUBLE_PRECISION(), server_default="1", nullable=False),
+        sa.Column("rank", sa.DOUBLE_PRECISION(), nullable=False),
+        sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("about", sa.Text(), server_default="", nullable=False),
+        sa.Column("retry", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("timeout_s", sa.DOUBLE_PRECISION(), server_default="300", nullable=False),
+        sa.Column("on_complete", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("status", sa.Text(), server_default="queued", nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lane", sa.Integer(), nullable=True),
+        sa.Column("claim", sa.Text(), nullable=True),
+        sa.Column("fence", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("cancel_requested", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("error_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("error", sa.Text(), server_default="", nullable=False),
+        sa.Column(
+            "enqueued_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["pool"], ["pools.pool"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_id"),
+    )
+    op.create_index("jobs_batch", "jobs", ["batch", "status"], unique=False)
+    op.create_index(
+        "jobs_claim", "jobs", ["claim"], unique=True, postgresql_where=sa.text("status = 'running'")
+    )
+    op.create_index(
+        "jobs_delayed",
+        "jobs",
+        ["pool", "not_before"],
+        unique=False,
+        postgresql_where=sa.text("status = 'delayed'"),
+    )
+    op.create_index(
+        "jobs_finished",
+        "jobs",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.create_index("jobs_key", "jobs", ["pool", "key"], unique=True)
+    op.create_index(
+        "jobs_queued",
+        "jobs",
+        ["pool", "priority", "rank", "job_id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'queued'"),
+    )
+    op.create_index(
+        "jobs_running",
+        "jobs",
+        ["pool", "lane"],
+        unique=False,
+        postgresql_where=sa.text("status = 'running'"),
+    )
+    op.create_index(
+        "jobs_to_tell",
+        "jobs",
+        ["pool"],
+        unique=False,
+        postgresql_where=sa.text(
+            "told_at IS NULL AND finished_at IS NOT NULL AND on_complete IS NOT NULL"
+        ),
+    )
+    op.create_table(
+        "pool_lanes",
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="asleep", nullable=False),
+        sa.Column(
+            "changed_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(["pool"], ["pools.pool"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("pool", "lane"),
+    )
+    op.create_table(
+        "pool_shares",
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("priority", sa.SmallInteger(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("reached", sa.DOUBLE_PRECISION(), nullable=False),
+        sa.ForeignKeyConstraint(["pool"], ["pools.pool"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("pool", "priority", "tenant"),
+    )
+    op.add_column(
+        "documents", sa.Column("media_type", sa.Text(), server_default="", nullable=False)
+    )
+    op.add_column(
+        "documents", sa.Column("upload_digest", sa.Text(), server_default="", nullable=False)
+    )
+    op.add_column(
+        "documents",
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+    )
+
+
+def downgrade() -> None:
+    """Go back to the revision before."""
+    op.drop_column("documents", "updated_at")
+    op.drop_column("documents", "upload_digest")
+    op.drop_column("documents", "media_type")
+    op.drop_table("pool_shares")
+    op.drop_table("pool_lanes")
+    op.drop_index(
+        "jobs_to_tell",
+        table_name="jobs",
+        postgresql_where=sa.text(
+            "told_at IS NULL AND finished_at IS NOT NULL AND on_complete IS NOT NULL"
+        ),
+    )
+    op.drop_index("jobs_running", table_name="jobs", postgresql_where=sa.text("status = 'running'"))
+    op.drop_index("jobs_queued", table_name="jobs", postgresql_where=sa.text("status = 'queued'"))
+    op.drop_index("jobs_key", table_name="jobs")
+    op.drop_index(
+        "jobs_finished", table_name="jobs", postgresql_where=sa.text("finished_at IS NOT NULL")
+    )
+    op.drop_index("jobs_delayed", table_name="jobs", postgresql_where=sa.text("status = 'delayed'"))
+    op.drop_index("jobs_claim", table_name="jobs", postgresql_where=sa.text("status = 'running'"))
+    op.drop_index("jobs_batch", table_name="jobs")
+    op.drop_table("jobs")
+    op.drop_table("job_batches")
+    op.drop_table("uploads")
+    op.drop_table("quotas")
+    op.drop_table("pools")
