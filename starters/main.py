@@ -8,13 +8,15 @@ import typer
 
 from starters.terminal import run_to_end
 
-PARTS, FLOWS, RUNS = "Parts", "Flows", "Runs"
+PARTS, PEOPLE, FLOWS, RUNS = "Parts", "People", "Flows", "Runs"
 COMMANDS = {
     "demo": ("starters.demo", "demo", PARTS),
     "up": ("starters.up", "up", PARTS),
     "worker": ("starters.worker", "worker", PARTS),
     "doctor": ("starters.doctor", "doctor", PARTS),
     "db": ("starters.database", "app", PARTS),
+    "inbox": ("starters.inbox", "inbox", PARTS),
+    "users": ("starters.users", "app", PEOPLE),
     "react": ("starters.react", "react", FLOWS),
     "weather-advice": ("starters.weather_advice", "weather_advice", FLOWS),
     "tracked": ("starters.tracked", "tracked", FLOWS),

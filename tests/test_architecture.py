@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "activities": SKILLS,
     "workflows": {"activities", "durable_agents.models", "durable_agents.agent"},
     "workers": {"workflows", "activities", "durable_agents.runtime", *SKILLS},
-    "starters": {"workers", "durable_agents.runtime", *SKILLS},
+    "starters": {"workers", "inbox", "durable_agents.runtime", *SKILLS},
     "inbox": {"durable_agents.runtime", *SKILLS},
 }
 LONGEST_MODULE = 250  # lines that are not blank

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from durable_agents.models.errors import ConfigurationError
 
 SIMULATOR_MODEL = "simulator-extractive-1"
+
+SHORTEST_KEY = 32  # characters
 
 NO_DATABASE = (
     "No database is named. Start the parts with `durable-agents up` in this folder, "
@@ -64,6 +67,16 @@ class Settings(BaseModel):
     stripe_api_key: SecretStr = SecretStr("")
     stripe_api_base: str = "https://api.stripe.com"
 
+    # What signs sessions and decisions: the same for all processes, known to nobody else.
+    signing_key: SecretStr = SecretStr("")
+
+    # The reviewers' page. `inbox_url` is where people reach it, for links; proxies are the
+    # addresses whose word is taken for where a request comes from.
+    inbox_host: str = "127.0.0.1"
+    inbox_port: int = Field(default=8232, ge=0, le=65535)
+    inbox_url: str = ""
+    inbox_proxies: tuple[str, ...] = ()
+
     # Ports of the parts that `up` starts; 0 takes any that is free.
     temporal_port: int = Field(default=7233, ge=0, le=65535)
     temporal_ui_port: int = Field(default=8233, ge=0, le=65535)
@@ -85,10 +98,26 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
 
+    @field_validator("signing_key")
+    @classmethod
+    def _long_enough(cls, key: SecretStr) -> SecretStr:
+        if 0 < len(key.get_secret_value()) < SHORTEST_KEY:
+            raise PydanticCustomError(
+                "short_key",
+                "it needs at least {least} characters, all of them random",
+                {"least": SHORTEST_KEY},
+            )
+        return key
+
     @property
     def run_file(self) -> Path:
         """Where `up` writes what it started."""
         return self.state_dir / "run.json"
+
+    @property
+    def inbox_address(self) -> str:
+        """Where people reach the reviewers' page, without a slash at its end."""
+        return self.inbox_url.rstrip("/") or f"http://{self.inbox_host}:{self.inbox_port}"
 
     @property
     def names_model(self) -> bool:
@@ -129,10 +158,10 @@ class Settings(BaseModel):
         names = cls.model_fields.keys() - {"temporal_dotenv"}
         given: dict[str, Any] = {n: values[n.upper()] for n in names if n.upper() in values}
         given["temporal_dotenv"] = {n: v for n, v in filed.items() if n.startswith("TEMPORAL_")}
-        if isinstance(given.get("fetch_allow"), str):
-            given["fetch_allow"] = tuple(
-                part.strip() for part in given["fetch_allow"].split(",") if part.strip()
-            )
+        for name in ("fetch_allow", "inbox_proxies"):
+            if name in given:
+                parts = (part.strip() for part in str(given[name]).split(","))
+                given[name] = tuple(part for part in parts if part)
         for name in ("simulator", "worker_sandbox", "notify_resend_uncertain"):
             if name in given:
                 given[name] = given[name].lower()
@@ -182,6 +211,9 @@ _SIMULATED = frozenset(
 )
 """What the simulator stands in for."""
 
+_BESIDE_TEMPORAL = frozenset({"database_url", "signing_key", "inbox_url"})
+"""What is used of a run file although TEMPORAL_ADDRESS names another server."""
+
 
 def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Add what `up` started, for whatever the variables leave open."""
@@ -204,5 +236,5 @@ def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[
     elif given.get("simulator") == "off" or given.keys() & {"openai_api_key", "openai_base_url"}:
         known = {name: value for name, value in known.items() if name not in _SIMULATED}
     elif "temporal_address" in given:
-        known = {name: value for name, value in known.items() if name == "database_url"}
+        known = {name: value for name, value in known.items() if name in _BESIDE_TEMPORAL}
     return {**known, **given, "fetch_allow": tuple(dict.fromkeys(allowed))}

@@ -25,6 +25,7 @@ from durable_agents.runtime.embedded.postgres_home import PostgresHome, prepare_
 from durable_agents.runtime.embedded.postgres_install import find_install, reachable_install
 from durable_agents.runtime.embedded.run_file import remove_run_file, write_run_file
 from durable_agents.runtime.embedded.run_lock import RunLock
+from durable_agents.runtime.embedded.signing_key import kept_signing_key
 from durable_agents.runtime.embedded.simulator_server import simulator_values, start_simulator
 from durable_agents.runtime.embedded.temporal_server import start_temporal
 from durable_agents.runtime.embedded.watch import Watch
@@ -136,6 +137,8 @@ class EmbeddedServices:
         self._children = Children(watch, lock, log_folder)
         self._stack.push_async_callback(self._children.stop)
         values = await self._start_parts(self._children)
+        if not self._given.signing_key.get_secret_value():
+            values["signing_key"] = await in_thread(kept_signing_key, state_dir)
         self._stack.callback(remove_run_file, self._given.run_file)
         write_run_file(self._given.run_file, values)
         self._values = values

@@ -1,0 +1,79 @@
+"""Serve the reviewers' page: what waits for people, and their decisions."""
+
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from durable_agents.db import migrate
+from durable_agents.db.engine import Database
+from durable_agents.models.errors import ConfigurationError
+from durable_agents.runtime.connection import connect, run_url
+from durable_agents.runtime.settings import Settings
+from inbox.app import create_app
+from inbox.review_store import ReviewStore
+from inbox.serving import listen, serve
+from inbox.site import site_of
+from starters.database import database_url
+from starters.terminal import main_of, out, run
+
+NO_KEY = (
+    "Nothing says what signs sessions and decisions. Start the parts with `durable-agents up` in "
+    "this folder, or set SIGNING_KEY to 32 random characters or more."
+)
+
+
+def inbox(
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen; INBOX_HOST when left out.")
+    ] = "",
+    port: Annotated[
+        int | None,
+        typer.Option("--port", help="INBOX_PORT when left out; 0 is any.", min=0, max=65535),
+    ] = None,
+) -> None:
+    """Serve the reviewers' page until Ctrl-C."""
+
+    async def work(settings: Settings) -> None:
+        given: dict[str, Any] = {"inbox_host": host or settings.inbox_host}
+        if port is not None:
+            given["inbox_port"] = port
+        await _serve(settings.model_copy(update=given))
+
+    run(work)
+
+
+async def _serve(settings: Settings) -> None:
+    site_of(settings, settings.inbox_host, 0)  # refuses before anything is opened
+    key = settings.signing_key.get_secret_value()
+    if not key:
+        raise ConfigurationError(NO_KEY)
+    database = Database(database_url(settings), pool_size=settings.database_pool_size)
+    try:
+        await migrate.check(database)
+        client = await connect(settings)
+        with listen(settings.inbox_host, settings.inbox_port) as listening:
+            site = site_of(settings, settings.inbox_host, listening.getsockname()[1])
+            app = create_app(
+                site=site,
+                database=database,
+                store=ReviewStore(database, client),
+                signing_key=key,
+                run_url=partial(run_url, settings, client.namespace),
+            )
+            await serve(
+                app,
+                listening,
+                proxies=settings.inbox_proxies,
+                on_ready=lambda: _tell(site.url),
+            )
+    finally:
+        await database.close()
+
+
+def _tell(url: str) -> None:
+    out.print(f"The reviewers' page is at {url}. Ctrl-C stops it.")
+
+
+if __name__ == "__main__":
+    main_of(inbox)
