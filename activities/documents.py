@@ -1,7 +1,7 @@
 """Touches documents, and the model that reads them: section by section, never a whole one.
 
-What was noted of a section is stored with its usage, so that an attempt goes on where the one
-before it stopped. A worker holds one window of a document for each activity at work, however
+What was noted of a section is stored, so that an attempt goes on where the one before it
+stopped. A worker holds one window of a document for each activity at work, however
 long the document is.
 """
 
@@ -14,13 +14,14 @@ from temporalio import activity
 from activities.call_site import call_site, step_of
 from durable_agents.agent import findings, sections
 from durable_agents.agent.asking import Asker, Question
+from durable_agents.agent.budget import Allowance
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.output import complaint_of, parse_output, response_format
 from durable_agents.agent.toolbox import fenced
 from durable_agents.db import documents
 from durable_agents.db.documents import Note
 from durable_agents.db.engine import Database
-from durable_agents.db.usage import record_call
+from durable_agents.db.usage import record_call, usage_of_step
 from durable_agents.models.analyze_document import (
     SUMMARIES_AT_ONCE,
     BranchFindings,
@@ -33,8 +34,12 @@ from durable_agents.models.analyze_document import (
     Summary,
     Topics,
 )
-from durable_agents.models.errors import ConfigurationError, InputError, TransientError
-from durable_agents.models.status import Usage
+from durable_agents.models.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    InputError,
+    TransientError,
+)
 
 SAMPLE_CHARS = 8000
 SUMMARY_CHARS = 1200
@@ -79,40 +84,42 @@ class DocumentActivities:
     async def read_sections(self, request: ReadSectionsInput) -> SectionsRead:
         """Let the branch's agent read some sections in order, but for those it has notes of.
 
-        Hands back what is left when it takes long, or when the model stays away after some of
-        them: the next activity begins with fresh attempts.
+        Hands back what is left when it takes long, or when after some of them the model stays
+        away or the allowance ends: the next activity begins with fresh attempts, or says so.
 
         Raises:
             InputError: The document has changed or is gone.
             ModelUnavailableError: Another try may help.
             ModelRequestError: The model's server refuses for good.
             ModelOutputError: No answer fits the type.
+            BudgetExceededError: The allowance does not suffice for the first of them.
         """
         began = time.monotonic()
-        branch, run_id = _key(request.branch, request.level), step_of().run_id
+        branch, step = _key(request.branch, request.level), step_of()
         async with self._database.statement() as connection:
             notes = await documents.read_notes(
-                connection, run_id, branch, first=request.first, count=request.count
+                connection, step.run_id, branch, first=request.first, count=request.count
             )
-        used = {note.section: _usage(note) for note in notes}
-        source = _Source(self._database, run_id, request)
+        noted = {note.section for note in notes}
+        source = _Source(self._database, step.run_id, request)
         read, fresh = 0, 0
         for section in range(request.first, request.first + request.count):
-            if section not in used:
+            if section not in noted:
                 if fresh and time.monotonic() - began > PATIENCE_S:
                     break
                 try:
-                    used[section] = await self._read(request, section, await source.text(section))
-                except TransientError:
-                    if not fresh:
+                    await self._read(request, section, await source.text(section), fresh)
+                except (TransientError, BudgetExceededError):
+                    if not read:
                         raise
                     break
                 fresh += 1
             read += 1
-        return SectionsRead(read=read, usage=sum(used.values(), Usage()))
+        async with self._database.statement() as connection:
+            return SectionsRead(read=read, usage=await usage_of_step(connection, step))
 
-    async def _read(self, request: ReadSectionsInput, section: int, text: str) -> Usage:
-        """Let the agent read one section, and keep its note."""
+    async def _read(self, request: ReadSectionsInput, section: int, text: str, fresh: int) -> None:
+        """Let the agent read one section, and keep its note; `fresh` were read by this attempt."""
         agent = get_agent(f"document_{request.branch}")
         output_type = OUTPUT[request.branch]
         if agent.output_type is not output_type:
@@ -126,12 +133,13 @@ class DocumentActivities:
             ],
             lambda answer: complaint_of(output_type, answer),
             response_format=response_format(output_type),
+            allowance=Allowance(request.max_tokens, request.max_cost_usd, request.max_calls),
+            asked_before=fresh > 0,
         )
         asked = await self._asker.ask(agent, question, call_site(request.user_id))
         note = {
             "value": _capped(parse_output(output_type, asked.answer)),
             "chars": len(text),
-            "usage": asked.usage.model_dump(mode="json"),
             "model": asked.answer.model,
         }
         branch = _key(request.branch, request.level)
@@ -139,7 +147,6 @@ class DocumentActivities:
             for record in asked.records:
                 await record_call(connection, record)
             await documents.save_note(connection, step_of().run_id, Note(branch, section, note))
-        return asked.usage
 
     @activity.defn(name="combine_notes")
     async def combine_notes(self, request: CombineInput) -> BranchFindings:
@@ -218,10 +225,6 @@ class _Source:
 def _key(branch: str, level: int) -> str:
     """How the notes of a branch are named on a level."""
     return f"{branch}/{level}" if level else branch
-
-
-def _usage(note: Note) -> Usage:
-    return Usage.model_validate(note.note["usage"])
 
 
 def _capped(value: BaseModel) -> dict[str, Any]:

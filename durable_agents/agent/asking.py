@@ -59,7 +59,8 @@ class CallSite:
 class Question:
     """What is asked.
 
-    `complaint` says what is wrong with an answer, or returns an empty text.
+    `complaint` says what is wrong with an answer, or returns an empty text. `asked_before` says
+    that this attempt of the step has asked something else: what that used counts as well.
     """
 
     messages: Sequence[dict[str, Any]]
@@ -67,6 +68,7 @@ class Question:
     tools: tuple[Mapping[str, Any], ...] = ()
     response_format: Mapping[str, Any] | None = None
     allowance: Allowance = field(default_factory=Allowance)
+    asked_before: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Asker:
             BudgetExceededError: What is left does not suffice for an answer.
         """
         records: list[CallRecord] = []
-        spent = await self._spent_before(site)
+        spent = await self._spent_before(site, question)
         question = replace(question, allowance=left_of(question.allowance, spent))
         models = agent.models or (await self._model.default_model(),)
         try:
@@ -222,9 +224,9 @@ class Asker:
             latency_ms=round((time.perf_counter() - started) * 1000),
         )
 
-    async def _spent_before(self, site: CallSite) -> Usage:
-        """What earlier attempts of the step have used."""
-        if site.attempt == 1:
+    async def _spent_before(self, site: CallSite, question: Question) -> Usage:
+        """What the step has used before, in earlier attempts as well."""
+        if site.attempt == 1 and not question.asked_before:
             return Usage()
         async with self._database.statement() as connection:
             return await usage_of_step(connection, Step(site.run_id, site.step))

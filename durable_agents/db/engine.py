@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from durable_agents.db.storable import keep_storable, storable_json
 from durable_agents.models.errors import (
     ConfigurationError,
     DatabaseRefusedError,
@@ -21,7 +22,7 @@ STATEMENT_TIMEOUT_MS = 4500  # a mutation closes within 5 s
 
 
 class Database:
-    """PostgreSQL behind a pool of connections.
+    """PostgreSQL behind a pool of connections. Text that it cannot keep is cleaned on the way.
 
     Args:
         url: `postgresql://USER:PASSWORD@HOST:PORT/NAME`, or any form that SQLAlchemy reads.
@@ -53,7 +54,9 @@ class Database:
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # nothing to roll back: transactions close themselves
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": options},
+            json_serializer=storable_json,
         )
+        keep_storable(self._engine)
         self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     @asynccontextmanager

@@ -52,7 +52,7 @@ async def search(connection: AsyncConnection, query: str, limit: int = 5) -> lis
         query: Words, as a person would type them. A "phrase" or a `-word` weighs in the order.
         limit: How many passages at most.
     """
-    words = query.replace("\x00", " ")[:MAX_QUERY_CHARS]
+    words = query[:MAX_QUERY_CHARS]
     every = func.websearch_to_tsquery(LANGUAGE, words)
     plain = cast(func.plainto_tsquery(LANGUAGE, words), Text)
     some = cast(func.replace(plain, " & ", " | "), TSQUERY)
