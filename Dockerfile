@@ -51,7 +51,7 @@ CMD ["python", "-m", "durable_agents.simulator", "--host", "0.0.0.0", "--port", 
 FROM base AS worker
 COPY --from=build /opt/durable-agents /opt/durable-agents
 COPY examples ./examples
-RUN python -c "import starters.main, workers.__main__, workers.process, http.client"
+RUN python -c "import starters.main, inbox.app, workers.__main__, workers.process, http.client"
 USER 10001:10001
 ENV HEALTH_HOST=0.0.0.0 HEALTH_PORT=8231
 EXPOSE 8231

@@ -8,7 +8,8 @@ from activities.thinking import spoken
 from durable_agents.agent.asking import Asker, Question
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.toolbox import fenced
-from durable_agents.db import drafts, reviews, tasks
+from durable_agents.db import drafts, tasks
+from durable_agents.db.approval_lists import get_request
 from durable_agents.db.engine import Database
 from durable_agents.db.tasks import TaskRecord
 from durable_agents.db.threads import Step
@@ -66,8 +67,8 @@ class DraftActivities:
             task = await tasks.get_task(connection, request.task_id)
             if not request.review_id:
                 return task_prompt(task, limit=limit)
-            review = await reviews.get_review(connection, request.review_id)
-        return revision_prompt(task, review.content, review.feedback, limit=limit)
+            reviewed = await get_request(connection, request.review_id)
+        return revision_prompt(task, reviewed.content, reviewed.feedback, limit=limit)
 
     @activity.defn(name="save_draft")
     async def save_draft(self, request: SaveDraftInput) -> SavedText:

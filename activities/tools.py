@@ -12,13 +12,17 @@ from temporalio import activity
 
 from activities.call_site import step_of
 from durable_agents.agent.tool import Tool, ToolContext
-from durable_agents.agent.toolbox import parse_arguments, render_result
+from durable_agents.agent.toolbox import digest, parse_arguments, render_result
 from durable_agents.agent.tools import TOOLS
+from durable_agents.db.approval_lists import get_request
+from durable_agents.db.approvals import canonical
 from durable_agents.db.engine import Database
 from durable_agents.db.observations import add_observation
 from durable_agents.db.threads import find_message
 from durable_agents.models.conversation import ToolCallInput, ToolOutcome
-from durable_agents.models.errors import FinalError, NotFoundError
+from durable_agents.models.errors import FinalError, InputError, NotFoundError
+
+EDITED = "\n[A person changed the arguments of this call before it was made: {0}]"
 
 ToolActivity = Callable[[ToolCallInput], Awaitable[ToolOutcome]]
 
@@ -71,8 +75,11 @@ class ToolActivities:
         try:
             context = self._context(call.key, call.user_id, step.run_id)
             context = replace(context, first_stands=call.first_stands)
+            edited = ""
+            if call.request:
+                text, edited = await self._approved(tool, call)
             result = await tool.run(parse_arguments(tool, text), context)
-            content, failed = render_result(tool, result), False
+            content, failed = render_result(tool, result) + edited, False
         except FinalError as error:
             content, failed = render_result(tool, f"Error: {error.message}"), True
         async with self._database.statement() as connection:
@@ -80,3 +87,18 @@ class ToolActivities:
                 connection, step, answers=call.message, call=call.index, content=content
             )
         return ToolOutcome(chars=len(content), failed=failed)
+
+    async def _approved(self, tool: Tool, call: ToolCallInput) -> tuple[str, str]:
+        """The arguments that a person approved, and what the agent is told of a change.
+
+        Raises:
+            InputError: The request is not approved, or is about another call.
+        """
+        async with self._database.statement() as connection:
+            request = await get_request(connection, call.request)
+        edited = request.edited_arguments
+        text = canonical((request.arguments or {}) if edited is None else edited)
+        same = digest(parse_arguments(tool, text)) == call.digest
+        if request.status != "approved" or request.tool != tool.name or not same:
+            raise InputError(f"Request {call.request} does not approve this call of {tool.name}.")
+        return text, "" if edited is None else EDITED.format(text)

@@ -18,7 +18,7 @@ from durable_agents.db.sign_in import LIMITS, Limits
 from durable_agents.models.errors import TransientError
 from inbox.assets import Assets
 from inbox.denial_log import DenialLog
-from inbox.middleware import Guard
+from inbox.middleware import HEALTH, Guard
 from inbox.pages import Pages
 from inbox.request_pages import RequestPages
 from inbox.requests import RequestStore
@@ -68,7 +68,7 @@ def create_app(
 
     return Starlette(
         routes=[
-            Route("/healthz", _healthy),
+            Route(HEALTH, _healthy),
             *SignInPages(pages, limits).routes(),
             *RequestPages(pages).routes(),
             *assets.routes(),

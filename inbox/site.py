@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.settings import Settings
 
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
 
 @dataclass(frozen=True)
 class Site:
@@ -57,7 +59,9 @@ def site_of(settings: Settings, host: str, port: int) -> Site:
         )
     hosts = {parts.netloc.rpartition("@")[2].lower()}
     if is_loopback(parts.hostname):
-        hosts |= {f"{name}:{parts.port or 80}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        hosts |= {f"{name}:{parts.port or 80}" for name in LOOPBACK}
+    if is_loopback(host):
+        hosts |= {f"{name}:{port}" for name in LOOPBACK}
     return Site(url, frozenset(hosts))
 
 

@@ -1,43 +1,39 @@
-"""Show what a run waits for, and decide: approve it, or reject it with feedback."""
+"""Show what waits for a decision, and decide: approve it, reject it, or edit and approve it."""
 
-import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from temporalio.client import (
-    Client,
-    WorkflowExecution,
-    WorkflowExecutionStatus,
-    WorkflowQueryFailedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
+from durable_agents.clients.signatures import signature_of
+from durable_agents.db.approval_lists import RequestRecord, decided_before, get_request
+from durable_agents.db.approvals import canonical, digest_of, record_refusal, save_edit
 from durable_agents.db.engine import Database
-from durable_agents.db.reviews import digest_of, get_review
-from durable_agents.models.approval import (
-    ApprovalState,
-    Decision,
-    PendingApproval,
-    TakenDecision,
-)
-from durable_agents.models.errors import ConfigurationError, DecisionRefusedError, InputError
+from durable_agents.models.approval import MAX_EDIT_CHARS, Decision, TakenDecision, Verdict
+from durable_agents.models.errors import DecisionRefusedError, InputError
+from durable_agents.models.people import Person
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import Settings
 from starters.database import database_url
-from starters.inspect import find_run, status_name
-from starters.options import AsJson, By, RunId, login
-from starters.progress import QUERY_TIMEOUT_S
+from starters.options import AsJson, By, login, text_of
+from starters.person import TOKEN, person_here
 from starters.terminal import main_of, note, print_json, run, say
+from starters.waiting_runs import RefusedByRunError, Waiting, submit, waiting_of
 
-UPDATE_TIMEOUT_S = 15  # a worker that is being replaced answers again by then
 BEGINNING_CHARS = 500  # of a text that is decided on by its beginning
+VIA = "command"
+UNVERIFIED = (
+    f"Decided without a token, so that it counts as unverified: set {TOKEN} to one of "
+    "`durable-agents users token NAME` to have your decisions verified."
+)
 
+Id = Annotated[str, typer.Argument(metavar="ID", help="The request's number, or the run's id.")]
 Digest = Annotated[
     str,
     typer.Option(
@@ -48,168 +44,232 @@ Digest = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a person chose; `edit` is the new text or arguments, or None."""
+
+    verdict: Verdict
+    feedback: str = ""
+    edit: str | None = None
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where decisions are made: by whom, and with what."""
+
+    settings: Settings
+    client: Client
+    database: Database
+    person: Person | None
+
+
 def decide(
-    workflow_id: RunId,
-    approve: Annotated[bool, typer.Option("--approve", help="Approve the text.")] = False,
+    request: Id,
+    approve: Annotated[bool, typer.Option("--approve", help="Approve it.")] = False,
     reject: Annotated[
         str | None,
         typer.Option("--reject", metavar="FEEDBACK", help="Reject it; say what to change."),
     ] = None,
+    edit: Annotated[
+        Path | None,
+        typer.Option("--edit", help="Approve this text instead, or these arguments as JSON."),
+    ] = None,
+    as_before: Annotated[
+        bool, typer.Option("--as-before", help="Decide as on the same content before a reset.")
+    ] = False,
     by: By = "",
     digest: Digest = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show the text that a run wants decided; with --approve or --reject, decide."""
+    """Show what waits for a decision; with --approve, --reject, --edit or --as-before, decide."""
+    if sum((approve, reject is not None, edit is not None, as_before)) > 1:
+        raise typer.BadParameter("give one of --approve, --reject, --edit and --as-before.")
 
     async def work(settings: Settings) -> None:
-        if approve and reject is not None:
-            raise InputError("Give either --approve or --reject FEEDBACK, not both.")
-        client = await connect(settings)
-        waiting = await waiting_of(client, workflow_id)
-        if not approve and reject is None:
-            _show(waiting, await content_of(settings, waiting.pending), as_json=as_json)
-            return
-        read: dict[str, str] = {}
-        if not digest:
-            read["content"] = await content_of(settings, waiting.pending)
-            if not as_json:
-                _show_beginning(waiting, read["content"])
-        decision = Decision(
-            verdict="approve" if approve else "reject",
-            digest=digest or waiting.pending.digest,
-            by=by or login(),
-            feedback=reject or "",
-        )
-        taken = await submit(client, waiting, decision)
-        if as_json:
-            print_json({"id": workflow_id, **taken.model_dump(mode="json"), **read})
-        else:
-            say(f"Taken: {taken.sentence()}.")
+        choice = _choice(approve=approve, reject=reject, edit=edit)
+        async with _desk(settings) as desk:
+            waiting, asked = await find(desk, request)
+            if choice is None and as_before:
+                choice = await _as_before(desk, asked)
+            if choice is None:
+                _show(waiting, asked, as_json=as_json)
+                return
+            if not digest and not as_json:
+                _show_beginning(waiting, asked)
+            decision = await _decision(desk, waiting, asked, choice, by=by, digest=digest)
+            taken = await _send(desk, waiting, decision)
+        read = {} if digest else {"content": content_of(asked)}
+        _tell(waiting, taken, read, as_json=as_json)
 
     run(work, as_json=as_json)
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """A run, and what it waits for."""
-
-    workflow_id: str
-    run_id: str
-    pending: PendingApproval
-
-
-async def waiting_of(client: Client, workflow_id: str) -> Waiting:
-    """Read what the newest run of this id waits for.
-
-    Raises:
-        NotFoundError: There is no such run.
-        DecisionRefusedError: It does not wait for a decision; says what it does.
-        ConfigurationError: No worker answers.
-    """
-    seen = await find_run(client, workflow_id)
-    state = await _state_of(client, seen)
-    if state.pending is not None and seen.status == WorkflowExecutionStatus.RUNNING:
-        return Waiting(workflow_id, seen.run_id, state.pending)
-    latest = state.latest.sentence() if state.latest else ""
-    decided = f" {latest[:1].upper()}{latest[1:]} already." if latest else ""
-    if seen.status != WorkflowExecutionStatus.RUNNING:
-        raise DecisionRefusedError(
-            f"Run {workflow_id} has ended ({status_name(seen.status)}); there is nothing to "
-            f"decide.{decided}"
-        )
-    raise DecisionRefusedError(
-        f"Run {workflow_id} does not wait for a decision now.{decided} "
-        f"`durable-agents status {workflow_id}` shows where it is."
-    )
+def _tell(
+    waiting: Waiting, taken: TakenDecision, read: Mapping[str, str], *, as_json: bool
+) -> None:
+    if as_json:
+        print_json({"id": waiting.workflow_id, **taken.model_dump(mode="json"), **read})
+        return
+    say(f"Taken: {taken.sentence()}.")
+    if not taken.verified:
+        note(UNVERIFIED)
 
 
-async def _state_of(client: Client, seen: WorkflowExecution) -> ApprovalState:
-    try:
-        async with asyncio.timeout(QUERY_TIMEOUT_S):
-            return await client.get_workflow_handle(seen.id, run_id=seen.run_id).query(
-                "approval", result_type=ApprovalState
-            )
-    except WorkflowQueryFailedError as error:
-        raise DecisionRefusedError(
-            f"Run {seen.id} is a {seen.workflow_type}, which asks nobody for a decision."
-        ) from error
-    except (RPCError, TimeoutError) as error:
-        raise _nobody_answers(seen.id) from error
+def _choice(*, approve: bool, reject: str | None, edit: Path | None) -> Choice | None:
+    if approve:
+        return Choice("approve")
+    if reject is not None:
+        return Choice("reject", reject)
+    if edit is not None:
+        return Choice("edit", edit=text_of(None, edit, what="edit"))
+    return None
 
 
-async def submit(client: Client, waiting: Waiting, decision: Decision) -> TakenDecision:
-    """Send a decision to the run that was read, and to no later one of its id.
-
-    Raises:
-        DecisionRefusedError: The run does not take it; says why.
-        ConfigurationError: No worker answers.
-    """
-    workflow_id = waiting.workflow_id
-    handle = client.get_workflow_handle(workflow_id, run_id=waiting.run_id)
-    try:
-        async with asyncio.timeout(UPDATE_TIMEOUT_S):
-            return await handle.execute_update(  # pyright: ignore[reportUnknownMemberType] - the SDK's type
-                "submit_decision", decision, result_type=TakenDecision
-            )
-    except WorkflowUpdateFailedError as error:
-        told = error.cause.message if isinstance(error.cause, ApplicationError) else str(error)
-        raise DecisionRefusedError(
-            f"Run {workflow_id} does not take the decision. {told}"
-        ) from error
-    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-        raise _nobody_answers(workflow_id) from error
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            raise
-        raise DecisionRefusedError(
-            f"Run {workflow_id} has ended; it takes no decision any more."
-        ) from error
-
-
-def _nobody_answers(workflow_id: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"No worker answers for run {workflow_id} just now; start one with `python -m workers`, "
-        "then see with `durable-agents status` whether the run still waits."
-    )
-
-
-async def content_of(settings: Settings, pending: PendingApproval) -> str:
-    """The text that a run wants decided.
-
-    Raises:
-        DecisionRefusedError: The database holds another text than the run asks about.
-    """
+@asynccontextmanager
+async def _desk(settings: Settings) -> AsyncGenerator[Desk]:
     database = Database(database_url(settings))
     try:
-        async with database.statement() as connection:
-            review = await get_review(connection, pending.review_id)
+        person = await person_here(database)
+        yield Desk(settings, await connect(settings), database, person)
     finally:
         await database.close()
-    if digest_of(review.content, review.revision) != pending.digest:
+
+
+async def find(desk: Desk, request: str) -> tuple[Waiting, RequestRecord]:
+    """Read what waits, by the number of the request or the id of its run.
+
+    Raises:
+        NotFoundError: There is no such request or run.
+        DecisionRefusedError: It does not wait, or the database has another content than the run.
+    """
+    number = int(request) if request.isascii() and request.isdigit() and len(request) < 19 else 0
+    async with desk.database.statement() as connection:
+        if number:
+            asked = await get_request(connection, number)
+            _still_waits(asked)
+            waiting = await waiting_of(desk.client, asked.workflow_id, request_id=number)
+        else:
+            waiting = await waiting_of(desk.client, request)
+            asked = await get_request(connection, waiting.pending.request_id)
+    pending = waiting.pending
+    content = asked.content if asked.kind == "review" else f"{asked.tool}\n{content_of(asked)}"
+    held = digest_of(run_id=asked.run_id, step=asked.step, revision=asked.revision, content=content)
+    if held != pending.digest:
         raise DecisionRefusedError(
-            f"The text of review {pending.review_id} is not the one that the run asks about "
+            f"The content of request {asked.request_id} is not the one that the run asks about "
             f"(digest {pending.digest}): it was changed in the database, or DATABASE_URL names "
-            "another one. Reject it with --digest to have it revised."
+            "another one. Reject it with the signal `decide` to have it made anew."
         )
-    return review.content
+    return waiting, asked
 
 
-def _show(waiting: Waiting, content: str, *, as_json: bool) -> None:
-    """Print the text that waits, and how to decide on exactly this one."""
+def _still_waits(asked: RequestRecord) -> None:
+    if asked.status == "pending":
+        return
+    by = f" by {asked.decided_by}" if asked.decided_by else ""
+    raise DecisionRefusedError(
+        f"Request {asked.request_id} is {asked.status}{by} already; there is nothing to decide."
+    )
+
+
+def content_of(asked: RequestRecord) -> str:
+    """What is decided on: the text, or the arguments of the call as JSON."""
+    return asked.content if asked.arguments is None else canonical(asked.arguments)
+
+
+async def _as_before(desk: Desk, asked: RequestRecord) -> Choice:
+    """The decision that a person made on the same content before.
+
+    Raises:
+        InputError: There was none.
+    """
+    async with desk.database.statement() as connection:
+        before = await decided_before(connection, asked)
+    if before is None:
+        raise InputError(
+            f"Nobody has decided on the content of request {asked.request_id} before: decide now."
+        )
+    note(f"As request {before.request_id}, {before.status} by {before.decided_by}.")
+    if before.status == "rejected":
+        return Choice("reject", before.feedback)
+    if before.edited_arguments is not None:
+        return Choice("edit", before.feedback, canonical(before.edited_arguments))
+    if before.edited_content is not None:
+        return Choice("edit", before.feedback, before.edited_content)
+    return Choice("approve", before.feedback)
+
+
+async def _decision(
+    desk: Desk, waiting: Waiting, asked: RequestRecord, choice: Choice, *, by: str, digest: str
+) -> Decision:
+    """The decision as it is sent: signed, when a token says who decides."""
+    person = desk.person
+    if person is not None and by and by != person.name:
+        raise InputError(f"The token is that of {person.name}: leave --by out, or unset {TOKEN}.")
+    decision = Decision(
+        verdict=choice.verdict,
+        digest=digest or waiting.pending.digest,
+        by=person.name if person is not None else by or login(),
+        feedback=choice.feedback,
+        via=VIA,
+    )
+    edit, given = choice.edit or "", dict[str, Any]()
+    key = desk.settings.signing_key.get_secret_value()
+    if person is not None and key:
+        given["signature"] = signature_of(
+            key, decision, workflow_id=asked.workflow_id, run_id=asked.run_id, edit=edit
+        )
+    if len(edit) > MAX_EDIT_CHARS:
+        async with desk.database.statement() as connection:
+            given["edit_id"] = await save_edit(connection, asked.request_id, edit)
+    else:
+        given["edit"] = edit
+    return decision.model_copy(update=given)
+
+
+async def _send(desk: Desk, waiting: Waiting, decision: Decision) -> TakenDecision:
+    """Send a decision; one that the run refuses at once is written down here."""
+    try:
+        return await submit(desk.client, waiting, decision)
+    except RefusedByRunError as error:
+        if not error.written_down:
+            async with desk.database.statement() as connection:
+                await record_refusal(
+                    connection,
+                    waiting.pending.request_id,
+                    verdict=decision.verdict,
+                    by=decision.by,
+                    verified=bool(decision.signature),
+                    via=VIA,
+                    reason=error.message,
+                )
+        raise
+
+
+def _show(waiting: Waiting, asked: RequestRecord, *, as_json: bool) -> None:
+    """Print what waits, and how to decide on exactly this."""
     pending = waiting.pending
     if as_json:
-        facts: Mapping[str, Any] = pending.model_dump(mode="json")
-        print_json({"id": waiting.workflow_id, **facts, "content": content})
+        facts = {**asked.model_dump(mode="json"), **pending.model_dump(mode="json")}
+        print_json({"id": waiting.workflow_id, **facts, "content": content_of(asked)})
         return
+    say(_readable(asked))
     until = datetime.fromtimestamp(pending.closes_at, UTC)
-    say(content)
     note(f"{waiting.workflow_id} waits for {pending.sentence()} until {until:%Y-%m-%d %H:%M} UTC.")
-    command = f"durable-agents decide {waiting.workflow_id} --digest {pending.digest}"
-    note(f'`{command} --approve`, or `--reject "what to change"`.')
+    note(f"Asked by {asked.asked_by or 'nobody named'}. {asked.consequences}".rstrip())
+    command = f"durable-agents decide {asked.request_id} --digest {pending.digest}"
+    note(f'`{command} --approve`, or `--reject "what to change"`, or `--edit FILE`.')
 
 
-def _show_beginning(waiting: Waiting, content: str) -> None:
+def _readable(asked: RequestRecord) -> str:
+    if asked.arguments is None:
+        return asked.content
+    return f"{asked.tool}\n{json.dumps(asked.arguments, indent=2, ensure_ascii=False)}"
+
+
+def _show_beginning(waiting: Waiting, asked: RequestRecord) -> None:
     """Tell on standard error what is decided on."""
+    content = _readable(asked)
     note(f"{waiting.workflow_id} waits for {waiting.pending.sentence()}:")
     note(content[:BEGINNING_CHARS], "")
     if len(content) > BEGINNING_CHARS:

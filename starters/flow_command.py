@@ -42,6 +42,7 @@ class Start(Generic[Result]):
         finish: Called last, with `--json` too; may end the command with an exit code.
         workflow_id: The run's id when `--id` names none; empty has one made up.
         undoes: Whether a run that fails undoes what it did, and can tell of it.
+        asks: Whether the run may wait for people's decisions.
     """
 
     request: BaseModel
@@ -51,6 +52,7 @@ class Start(Generic[Result]):
     finish: Callable[[Result], None] | None = None
     workflow_id: str = ""
     undoes: bool = False
+    asks: bool = False
 
 
 Starter = Callable[Concatenate[Given, Own], Start[Any]]
@@ -122,7 +124,11 @@ def _play(
 
 async def _report(given: Given, flow: Flow, start: Start[Any]) -> None:
     options = StartOptions(
-        given.workflow_id or start.workflow_id, not given.no_wait, given.as_json, start.undoes
+        given.workflow_id or start.workflow_id,
+        not given.no_wait,
+        given.as_json,
+        start.undoes,
+        given.settings.inbox_url if start.asks else None,
     )
     result = await start_and_report(given.settings, flow, start.request, start.result_type, options)
     if result is None:

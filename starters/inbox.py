@@ -11,7 +11,7 @@ from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import Settings
 from inbox.app import create_app
-from inbox.review_store import ReviewStore
+from inbox.approval_store import ApprovalStore
 from inbox.serving import listen, serve
 from inbox.site import site_of
 from starters.database import database_url
@@ -53,11 +53,13 @@ async def _serve(settings: Settings) -> None:
         await migrate.check(database)
         client = await connect(settings)
         with listen(settings.inbox_host, settings.inbox_port) as listening:
-            site = site_of(settings, settings.inbox_host, listening.getsockname()[1])
+            port = listening.getsockname()[1]
+            site = site_of(settings, settings.inbox_host, port)
+            where = site.url if settings.inbox_url else f"http://{settings.inbox_host}:{port}"
             app = create_app(
                 site=site,
                 database=database,
-                store=ReviewStore(database, client),
+                store=ApprovalStore(database, client, key),
                 signing_key=key,
                 run_url=partial(run_url, settings, client.namespace),
             )
@@ -65,7 +67,7 @@ async def _serve(settings: Settings) -> None:
                 app,
                 listening,
                 proxies=settings.inbox_proxies,
-                on_ready=lambda: _tell(site.url),
+                on_ready=lambda: _tell(where),
             )
     finally:
         await database.close()

@@ -11,15 +11,14 @@ import typer
 
 from starters.terminal import run_to_end
 
-PARTS, PEOPLE, FLOWS, RUNS = "Parts", "People", "Flows", "Runs"
+PARTS, FLOWS, RUNS, PEOPLE = "Parts", "Flows", "Runs", "People"
 COMMANDS = {
     "demo": ("starters.demo", "demo", PARTS),
     "up": ("starters.up", "up", PARTS),
     "worker": ("starters.worker", "worker", PARTS),
     "doctor": ("starters.doctor", "doctor", PARTS),
-    "db": ("starters.database", "app", PARTS),
     "inbox": ("starters.inbox", "inbox", PARTS),
-    "users": ("starters.users", "app", PEOPLE),
+    "db": ("starters.database", "app", PARTS),
     "react": ("starters.react", "react", FLOWS),
     "weather-advice": ("starters.weather_advice", "weather_advice", FLOWS),
     "tracked": ("starters.tracked", "tracked", FLOWS),
@@ -31,6 +30,7 @@ COMMANDS = {
     "route": ("starters.route", "route", FLOWS),
     "review": ("starters.review", "review", FLOWS),
     "resilient-task": ("starters.resilient_task", "resilient_task", FLOWS),
+    "reviews": ("starters.reviews", "reviews", RUNS),
     "decide": ("starters.decide", "decide", RUNS),
     "compensate": ("starters.compensate", "compensate", RUNS),
     "analyze-document": ("starters.analyze_document", "analyze_document", FLOWS),
@@ -38,6 +38,7 @@ COMMANDS = {
     "status": ("starters.inspect", "status", RUNS),
     "list": ("starters.inspect", "list_runs", RUNS),
     "cancel": ("starters.inspect", "cancel", RUNS),
+    "users": ("starters.users", "app", PEOPLE),
 }
 """Each command's module, what it is there, and where `--help` shows it."""
 

@@ -4,9 +4,22 @@ from typing import Annotated
 
 import typer
 
+from durable_agents.models.approval import DAY_S
 from durable_agents.models.react import ReActInput, ReActResult
+from starters.approval_options import (
+    DecisionDeadline,
+    EscalateTo,
+    FourEyes,
+    Needed,
+    RemindAfter,
+    Reviewer,
+    Undecided,
+    VerifiedOnly,
+    approval_options,
+)
 from starters.flow_command import Given, Start, flow_command
 from starters.options import File, MaxCalls, MaxCost, MaxRounds, MaxTokens, text_of
+from starters.person import who_asks
 from starters.phrases import model_of, tokens_of, tools_of
 from starters.terminal import EXIT_NO_ANSWER, fail, main_of, note, one_line, say
 
@@ -26,6 +39,14 @@ def react(
     max_cost: MaxCost = 0,
     max_calls: MaxCalls = 0,
     thread: Annotated[int, typer.Option(help="Go on with this conversation.", min=0)] = 0,
+    decision_deadline: DecisionDeadline = 3 * DAY_S,
+    reviewer: Reviewer = "",
+    escalate_to: EscalateTo = "",
+    remind_after: RemindAfter = 0,
+    undecided: Undecided = "expire",
+    four_eyes: FourEyes = False,
+    verified_only: VerifiedOnly = False,
+    needed: Needed = 1,
 ) -> Start[ReActResult]:
     """Give an agent a task; it thinks, calls its tools, observes, and answers."""
     text = text_of(task, file, what="task")
@@ -39,8 +60,13 @@ def react(
         max_cost_usd=max_cost,
         max_calls=max_calls,
         deadline_s=given.deadline,
+        decision_deadline_s=decision_deadline,
+        asked_by=who_asks(given.settings),
+        approval=approval_options(
+            reviewer, escalate_to, remind_after, undecided, needed, four_eyes, verified_only
+        ),
     )
-    return Start(request, f"{agent}: {text}", ReActResult, show, _finish)
+    return Start(request, f"{agent}: {text}", ReActResult, show, _finish, asks=True)
 
 
 def _finish(result: ReActResult) -> None:

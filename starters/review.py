@@ -4,9 +4,22 @@ from typing import Annotated
 
 import typer
 
-from durable_agents.models.review import DAY_S, ReviewInput, ReviewResult
+from durable_agents.models.approval import DAY_S
+from durable_agents.models.review import ReviewInput, ReviewResult
+from starters.approval_options import (
+    DecisionDeadline,
+    EscalateTo,
+    FourEyes,
+    Needed,
+    RemindAfter,
+    Reviewer,
+    Undecided,
+    VerifiedOnly,
+    approval_options,
+)
 from starters.flow_command import Given, Start, end_unless, flow_command
 from starters.options import TaskId
+from starters.person import who_asks
 from starters.terminal import main_of, note, say
 
 
@@ -17,9 +30,14 @@ def review(
     max_revisions: Annotated[
         int, typer.Option(help="How often a rejected text is revised.", min=0)
     ] = 3,
-    decision_deadline: Annotated[
-        float, typer.Option(help="Seconds to wait for each decision.", min=0.1)
-    ] = 3 * DAY_S,
+    decision_deadline: DecisionDeadline = 3 * DAY_S,
+    reviewer: Reviewer = "",
+    escalate_to: EscalateTo = "",
+    remind_after: RemindAfter = 0,
+    undecided: Undecided = "expire",
+    four_eyes: FourEyes = False,
+    verified_only: VerifiedOnly = False,
+    needed: Needed = 1,
 ) -> Start[ReviewResult]:
     """Let an agent work on a task, and a person approve the text or have it revised."""
     request = ReviewInput(
@@ -28,10 +46,12 @@ def review(
         decision_deadline_s=decision_deadline,
         user_id=given.user,
         deadline_s=given.deadline,
+        asked_by=who_asks(given.settings),
+        approval=approval_options(
+            reviewer, escalate_to, remind_after, undecided, needed, four_eyes, verified_only
+        ),
     )
-    if not given.as_json:
-        note("`durable-agents decide ID` shows the text that waits, and takes the decision.")
-    return Start(request, f"review task {task_id}", ReviewResult, show, _finish)
+    return Start(request, f"review task {task_id}", ReviewResult, show, _finish, asks=True)
 
 
 def show(result: ReviewResult) -> None:

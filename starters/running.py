@@ -26,6 +26,7 @@ from durable_agents.models.errors import ConfigurationError
 from durable_agents.models.saga import SagaOutcome
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
+from starters.asking import tell_requests
 from starters.outcomes import outcome_of, tell_outcome
 from starters.presence import AWAY, nobody_works
 from starters.progress import show_progress
@@ -53,13 +54,15 @@ Result = TypeVar("Result", bound=BaseModel)
 class StartOptions:
     """What every starter takes: the run's id, whether to wait, whether to print JSON.
 
-    `undoes` says that a run which fails undoes what it did, and can tell of it.
+    `undoes` says that a run which fails undoes what it did, and can tell of it. `inbox_url` is
+    set for a run that may wait for people's decisions: where their page is, empty if it is not.
     """
 
     workflow_id: str = ""
     wait: bool = True
     as_json: bool = False
     undoes: bool = False
+    inbox_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,8 @@ async def wait_for(
     work = asyncio.ensure_future(chain.result())
     watch = asyncio.ensure_future(show_progress(latest, quiet=options.as_json))
     lonely = asyncio.ensure_future(nobody_works(client, latest))
+    quiet = options.as_json or options.inbox_url is None
+    asking = asyncio.ensure_future(tell_requests(latest, options.inbox_url or "", quiet=quiet))
     try:
         await asyncio.wait({work, lonely}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -167,9 +172,9 @@ async def wait_for(
     except ApplicationError:  # what the converter makes of JSON that does not fit
         _tell_unreadable(place, options)
     finally:
-        for task in (work, watch, lonely):
+        for task in (work, watch, lonely, asking):
             task.cancel()
-        await asyncio.gather(work, watch, lonely, return_exceptions=True)
+        await asyncio.gather(work, watch, lonely, asking, return_exceptions=True)
 
 
 def _tell_stuck(missing: str, place: Mapping[str, str], options: StartOptions) -> NoReturn:

@@ -31,6 +31,11 @@ from durable_agents.models.weather_advice import WeatherAdviceInput, WeatherAdvi
 from starters.running import Flow
 
 ACCOUNT = "A-1001"
+REVIEWER = "demo reviewer"
+"""As whom the demonstration decides; nobody signs in, so that its decisions are unverified."""
+
+
+Meddle = Callable[[WorkflowHandle[Any, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Scene:
     result_type: type[BaseModel]
     answer: Callable[[Any], str]
     kill_worker: bool = False
-    on_started: Callable[[WorkflowHandle[Any, Any]], Awaitable[None]] | None = None
+    on_started: Meddle | None = None
 
 
 def scenes(*, may_kill: bool, simulator_url: str = "") -> list[Scene]:
@@ -59,6 +64,11 @@ def scenes(*, may_kill: bool, simulator_url: str = "") -> list[Scene]:
             kill_worker=may_kill,
         ),
         _react("An agent searches the knowledge base", refund),
+        _react(
+            "An agent asks a person before it files a ticket",
+            f"File a ticket for account {ACCOUNT}: the printer is on fire.",
+            on_started=_approve,
+        ),
         Scene(
             "Weather, then advice",
             Flow("WeatherAdviceWorkflow", "weather-advice", "what to wear in Paris", "demo"),
@@ -150,22 +160,27 @@ def _with_second_thoughts(*, fails: bool) -> list[Scene]:
 
 async def _reject_then_approve(handle: WorkflowHandle[Any, Any]) -> None:
     """Decide as a person would: the first revision may be better, the second is fine."""
-    for revision, said in enumerate(("Say first what customers can do now.", ""), 1):
-        taken = 0
-        while taken < revision:
-            await asyncio.sleep(0.1)
-            with suppress(RPCError, WorkflowQueryFailedError, WorkflowUpdateFailedError):
-                taken = await _decide(handle, "reject" if said else "approve", said)
+    await _decide(handle, "reject", "Say first what customers can do now.")
+    await _decide(handle, "approve")
 
 
-async def _decide(handle: WorkflowHandle[Any, Any], verdict: Verdict, feedback: str) -> int:
-    """Decide on what a run waits for, if it does; the revision that was decided last."""
-    state = await handle.query("approval", result_type=ApprovalState)
-    if state.pending is None:
-        return state.latest.revision if state.latest else 0
-    decision = Decision(verdict=verdict, digest=state.pending.digest, by="demo", feedback=feedback)
-    await handle.execute_update("submit_decision", decision)  # pyright: ignore[reportUnknownMemberType] - the SDK's type
-    return state.pending.revision
+async def _approve(handle: WorkflowHandle[Any, Any]) -> None:
+    await _decide(handle, "approve")
+
+
+async def _decide(handle: WorkflowHandle[Any, Any], verdict: Verdict, feedback: str = "") -> None:
+    """Decide on what a run waits for, as soon as it waits."""
+    while True:
+        await asyncio.sleep(0.1)
+        with suppress(RPCError, WorkflowQueryFailedError, WorkflowUpdateFailedError):
+            state = await handle.query("approval", result_type=ApprovalState)
+            if state.pending is None:
+                continue
+            decision = Decision(
+                verdict=verdict, digest=state.pending.digest, by=REVIEWER, feedback=feedback
+            )
+            await handle.execute_update("submit_decision", decision)  # pyright: ignore[reportUnknownMemberType] - the SDK's type
+            return
 
 
 def _plain_flows(simulator_url: str) -> list[Scene]:
@@ -203,12 +218,15 @@ def _plain_flows(simulator_url: str) -> list[Scene]:
     ]
 
 
-def _react(title: str, task: str, *, kill_worker: bool = False) -> Scene:
+def _react(
+    title: str, task: str, *, kill_worker: bool = False, on_started: Meddle | None = None
+) -> Scene:
     return Scene(
         title,
         Flow("ReActWorkflow", "react", task, "demo"),
-        ReActInput(task=task, user_id="demo"),
+        ReActInput(task=task, user_id="demo", asked_by="demo", decision_deadline_s=60),
         ReActResult,
         lambda result: result.answer,
         kill_worker,
+        on_started,
     )

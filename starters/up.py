@@ -1,4 +1,4 @@
-"""Start the parts that are not configured, and a worker, until Ctrl-C."""
+"""Start the parts that are not configured, a worker and the reviewers' page, until Ctrl-C."""
 
 import asyncio
 import os
@@ -21,6 +21,7 @@ from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.embedded.ports import choose_port
 from durable_agents.runtime.embedded.services import EmbeddedServices
 from durable_agents.runtime.settings import Settings
+from starters.reviewers import link_for_first_reviewer, start_inbox
 from starters.terminal import EXIT_RUN_FAILED, fail, out, run
 
 WORKER_READY_S = 60
@@ -95,7 +96,7 @@ async def _workers_ready(services: EmbeddedServices, health_url: str) -> None:
 def up(
     processes: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
 ) -> None:
-    """Start the parts that are not configured, and a worker, until Ctrl-C."""
+    """Start what is not configured, a worker and the reviewers' page, until Ctrl-C."""
 
     async def work(settings: Settings) -> None:
         began = time.perf_counter()
@@ -103,7 +104,10 @@ def up(
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with parts_running(settings, processes=processes) as parts:
-            _tell(parts, time.perf_counter() - began)
+            await start_inbox(parts.services)
+            settings = parts.services.settings
+            link = await link_for_first_reviewer(settings)
+            _tell(settings, time.perf_counter() - began, link)
             told = asyncio.ensure_future(stop.wait())
             failure = asyncio.ensure_future(parts.services.wait_for_failure())
             await asyncio.wait({told, failure}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,9 +120,8 @@ def up(
     run(work, own_parts=True)
 
 
-def _tell(parts: Parts, seconds: float) -> None:
+def _tell(settings: Settings, seconds: float, link: str) -> None:
     """Say what runs, and what to try."""
-    settings = parts.settings
     model = settings.openai_model or settings.openai_base_url or "OpenAI"
     if settings.uses_simulator:
         model = "simulator (a stand-in; set OPENAI_API_KEY or OPENAI_BASE_URL for a real model)"
@@ -126,6 +129,10 @@ def _tell(parts: Parts, seconds: float) -> None:
     out.print(f"  Web UI    {settings.temporal_ui_url or '(not known: set TEMPORAL_UI_URL)'}")
     out.print(f"  Temporal  {settings.temporal_address}")
     out.print(f"  Model     {model}")
+    out.print(f"  Inbox     {settings.inbox_address}")
     out.print(f"  Health    {settings.health_url}/healthz")
+    if link:
+        out.print("The first reviewer comes in by this link; it works once, within 24 hours:")
+        out.print(f"  {link}")
     out.print('Try: durable-agents react "What is 12.5 % of 2480, and the weather in Oslo?"')
     out.print("Ctrl-C stops everything.")

@@ -1,4 +1,4 @@
-"""People: who may sign in to the reviewers' page, with which roles, and by what."""
+"""People: who may sign in to the reviewers' page, and by what."""
 
 import sys
 from collections.abc import AsyncGenerator

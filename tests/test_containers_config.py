@@ -9,6 +9,8 @@ import pytest
 
 from durable_agents.runtime.embedded import temporal_server
 from durable_agents.runtime.settings import Settings
+from inbox.serving import GRACE_S
+from inbox.site import site_of
 from workers.supervisor import DRAIN_MARGIN_S
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +27,7 @@ FILES = {
 
 ASSIGNMENT = re.compile(r"^(?:# )?([A-Z][A-Z0-9_]*)=(.*)$")
 INTERPOLATED = re.compile(r"(?<!\$)\$\{([A-Z][A-Z0-9_]*)")
-CONTAINERS = ("temporal", "postgres", "simulator", "worker", "host.docker.internal")
+CONTAINERS = ("temporal", "postgres", "simulator", "worker", "inbox", "host.docker.internal")
 OF_COMPOSE_ITSELF = {"COMPOSE_PROFILES"}
 
 
@@ -117,23 +119,26 @@ def test_ports_are_published_on_loopback_only() -> None:
     blocks = re.findall(r"^    ports:((?: .*\n)|\n(?:      .*\n)+)", COMPOSE, re.MULTILINE)
     published = [port for block in blocks for port in re.findall(r"[^\s\[\]\",]+:\d+", block)]
 
-    assert len(published) == 4
+    assert len(published) == 5
     assert all(port.startswith("127.0.0.1:${") for port in published), published
 
 
-@pytest.mark.parametrize("name", ["temporal", "postgres", "worker", "simulator"])
+@pytest.mark.parametrize("name", ["temporal", "postgres", "worker", "simulator", "inbox"])
 def test_services_come_back_and_tell_their_health(name: str) -> None:
+    of_an_image = "target: " in service(name) or "*image" in service(name)
+
     assert "    restart: unless-stopped\n" in service(name)
-    assert "    healthcheck:\n" in service(name) or "target: " in service(name)
+    assert "    healthcheck:\n" in service(name) or of_an_image
+    assert "healthcheck: {disable" not in service(name)
 
 
-@pytest.mark.parametrize("name", ["migrate", "simulator", "worker"])
+@pytest.mark.parametrize("name", ["migrate", "simulator", "worker", "inbox"])
 def test_our_containers_are_locked_down(name: str) -> None:
     assert re.search(r"^    <<: .*\*locked", service(name), re.MULTILINE)
 
 
 def test_no_secret_stands_in_the_compose_file() -> None:
-    assert re.findall(r"(?:PASSWORD|API_KEY): (?!\$\{)\S+", COMPOSE) == []
+    assert re.findall(r"(?:PASSWORD|_KEY): (?!\$\{)\S+", COMPOSE) == []
 
 
 def test_installed_is_what_a_lock_file_names_by_hash() -> None:
@@ -166,11 +171,34 @@ def test_a_lock_file_names_packages_and_no_address(kind: str) -> None:
 def test_the_worker_in_its_container_is_given_what_the_example_lets_people_set() -> None:
     settable = example_names() & {name.upper() for name in Settings.model_fields}
     of_commands = {"TEMPORAL_PORT", "TEMPORAL_UI_PORT", "SIMULATOR_PORT"}
+    of_the_page = {"INBOX_HOST", "INBOX_PORT", "INBOX_PROXIES"}
 
     given = set(re.findall(r"^      ([A-Z_]+): ", service("worker"), re.MULTILINE))
 
-    assert settable - of_commands - given == {"DATABASE_URL"}  # that of all our containers
-    assert "    <<: *database" in service("worker")
+    shared = {"DATABASE_URL", "SIGNING_KEY", "INBOX_URL"}
+    assert settable - of_commands - of_the_page - given == shared
+    assert "    <<: [*database, *reviewing]\n" in service("worker")
+
+
+def test_the_page_has_the_key_of_the_workers_and_the_address_that_is_published() -> None:
+    page = service("inbox")
+    own = {"INBOX_URL": "http://127.0.0.1:8232", "SIGNING_KEY": "k" * 32}
+    settings = Settings.load(own, dotenv=None, use_run_file=False)
+
+    assert "    <<: [*database, *reviewing]\n" in page
+    assert "  SIGNING_KEY: ${SIGNING_KEY:?" in COMPOSE
+    assert "  INBOX_URL: ${INBOX_URL:-http://127.0.0.1:${INBOX_PORT:-8232}}\n" in COMPOSE
+    assert 'ports: ["127.0.0.1:${INBOX_PORT:-8232}:8232"]' in page
+    assert 'command: [durable-agents, inbox, --host, 0.0.0.0, --port, "8232"]' in page
+    assert "      HEALTH_PORT: 8232 " in page
+    assert "127.0.0.1:8232" in site_of(settings, "0.0.0.0", 8232).hosts  # noqa: S104
+
+
+def test_the_page_has_time_to_answer_what_is_under_way() -> None:
+    found = re.search(r"^    stop_grace_period: (\d+)s$", service("inbox"), re.MULTILINE)
+
+    assert found
+    assert int(found[1]) > GRACE_S
 
 
 def test_the_worker_uses_the_simulator_while_its_profile_is_on() -> None:

@@ -7,6 +7,7 @@ A new activity is a line in one of the three tuples; a new class of activities i
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from activities.approvals import ApprovalActivities
 from activities.arithmetic import ArithmeticActivities
 from activities.conversation import ConversationActivities
 from activities.documents import DocumentActivities
@@ -29,6 +30,11 @@ from workers.resources import Resources
 Activity = Callable[..., Any]
 
 QUERIES_AND_MUTATIONS: tuple[Activity, ...] = (
+    ApprovalActivities.request_approval,
+    ApprovalActivities.check_decision,
+    ApprovalActivities.record_decisions,
+    ApprovalActivities.mark_request,
+    ApprovalActivities.settle_request,
     ArithmeticActivities.add_up,
     ArithmeticActivities.find_mean,
     ConversationActivities.create_thread,
@@ -50,9 +56,7 @@ QUERIES_AND_MUTATIONS: tuple[Activity, ...] = (
     ResearchActivities.keep_finding,
     ResearchActivities.join_findings,
     ResearchActivities.save_report,
-    ReviewActivities.request_review,
     ReviewActivities.save_approved,
-    ReviewActivities.close_review,
     TicketActivities.create_ticket,
     TicketActivities.find_ticket,
 )
@@ -105,6 +109,11 @@ def _with_what_they_need(resources: Resources) -> tuple[object, ...]:
     """Each class of activities with its connections and clients."""
     settings, database, asker = resources.settings, resources.database, resources.asker
     return (
+        ApprovalActivities(
+            database,
+            signing_key=settings.signing_key.get_secret_value(),
+            inbox_url=settings.inbox_url,
+        ),
         ArithmeticActivities(),
         ConversationActivities(database),
         DocumentActivities(asker, database),

@@ -1,4 +1,4 @@
-"""Closes rows whose runs ended without running code: of workflow_status, and of reviews.
+"""Closes rows whose runs ended without running code: of workflow_status, and requests.
 
 A run that is terminated, or that its execution timeout ends, cannot close its own rows. Workers
 look at rows that stayed open for a while, ask the server how those runs ended, and close them.
@@ -13,15 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from durable_agents.db import reviews, statuses
+from durable_agents.db import approvals, statuses
+from durable_agents.db.approvals import OpenRequest
 from durable_agents.db.engine import Database
-from durable_agents.db.reviews import OpenReview
 from durable_agents.models.errors import DurableAgentsError
 from durable_agents.models.tracked import RowStatus
 
 EVERY_S = 15
 OPEN_FOR = timedelta(seconds=10)
-REVIEWS_AT_ONCE = 100  # they wait for days: a thousand are looked at within three minutes
+REQUESTS_AT_ONCE = 100  # they wait for days: a thousand are looked at within three minutes
 
 _GONE = "The server knows no such run any more."
 _ENDS: Final[dict[WorkflowExecutionStatus, tuple[RowStatus, str]]] = {
@@ -52,7 +52,7 @@ async def reconcile_for_ever(client: Client, database: Database) -> None:
         await asyncio.sleep(EVERY_S)
         try:
             await reconcile(client, database, open_for=OPEN_FOR)
-            after = await reconcile_reviews(client, database, open_for=OPEN_FOR, after=after)
+            after = await reconcile_requests(client, database, open_for=OPEN_FOR, after=after)
         except (DurableAgentsError, RPCError, SQLAlchemyError) as error:
             logger.warning("Rows of runs that ended could not be closed: %s", error)
 
@@ -83,30 +83,30 @@ async def reconcile(client: Client, database: Database, *, open_for: timedelta) 
     return closed
 
 
-async def reconcile_reviews(
+async def reconcile_requests(
     client: Client, database: Database, *, open_for: timedelta, after: int = 0
 ) -> int:
-    """Withdraw the reviews of runs that ended without closing them, some reviews at a time.
+    """Withdraw the requests of runs that ended without closing them, some at a time.
 
     Args:
         client: Whom to ask how a run ended.
-        database: Where the reviews are.
-        open_for: Reviews that were requested within this time are left alone.
-        after: The last review that was looked at.
+        database: Where the requests are.
+        open_for: Requests that were made within this time are left alone.
+        after: The last request that was looked at.
 
     Returns:
         Where to go on; 0 when there are no more.
     """
     async with database.statement() as connection:
-        rows = await reviews.open_reviews(
-            connection, older_than=open_for, after=after, limit=REVIEWS_AT_ONCE
+        rows = await approvals.open_requests(
+            connection, older_than=open_for, after=after, limit=REQUESTS_AT_ONCE
         )
     for row in rows:
         reason = await _why_withdrawn(client, row)
         if reason:
             async with database.statement() as connection:
-                await reviews.withdraw(connection, review_id=row.review_id, reason=reason)
-    return rows[-1].review_id if len(rows) == REVIEWS_AT_ONCE else 0
+                await approvals.withdraw(connection, request_id=row.request_id, reason=reason)
+    return rows[-1].request_id if len(rows) == REQUESTS_AT_ONCE else 0
 
 
 async def _end_of(client: Client, workflow_id: str, run_id: str) -> tuple[RowStatus, str] | None:
@@ -117,31 +117,21 @@ async def _end_of(client: Client, workflow_id: str, run_id: str) -> tuple[RowSta
     return _ENDS.get(seen.status) if seen.status is not None else None
 
 
-async def _why_withdrawn(client: Client, review: OpenReview) -> str:
+async def _why_withdrawn(client: Client, request: OpenRequest) -> str:
     """Why nobody can decide any more; empty while somebody can.
 
-    A reset terminates the run that requested a review, and the run that takes its place waits for
-    the decision on it.
+    A reset terminates the run that asked; the run that takes its place asks anew.
     """
-    seen = await _describe(client, review.workflow_id, review.run_id)
+    seen = await _describe(client, request.workflow_id, request.run_id)
     if seen is None:
         return _GONE
-    reason = _WITHDRAWN.get(seen.status, "") if seen.status is not None else ""
-    if not reason:
-        return ""
-    latest = await _describe(client, review.workflow_id)
-    goes_on = (
-        latest is not None
-        and latest.status == WorkflowExecutionStatus.RUNNING
-        and latest.raw_info.first_run_id == seen.raw_info.first_run_id
-    )
-    return "" if goes_on else reason
+    return _WITHDRAWN.get(seen.status, "") if seen.status is not None else ""
 
 
 async def _describe(
-    client: Client, workflow_id: str, run_id: str | None = None
+    client: Client, workflow_id: str, run_id: str
 ) -> WorkflowExecutionDescription | None:
-    """What the server says of a run, or of a workflow's newest one; None when there is none."""
+    """What the server says of a run; None when there is none."""
     try:
         return await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
     except RPCError as error:

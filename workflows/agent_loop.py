@@ -6,16 +6,14 @@ costs the same bytes whether it is the third or the three-hundredth.
 """
 
 import asyncio
-from typing import Literal
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.conversation import ConversationActivities
     from activities.thinking import ThinkingActivities
     from durable_agents.agent.budget import Allowance, Budget
-    from durable_agents.agent.tools import TOOLS
     from durable_agents.models import queues
     from durable_agents.models.conversation import (
         FailedCall,
@@ -26,20 +24,14 @@ with workflow.unsafe.imports_passed_through():
         ThinkInput,
         Thought,
         ThreadHead,
-        ToolCall,
-        ToolCallInput,
-        ToolOutcome,
     )
     from durable_agents.models.errors import BudgetExceededError
-    from durable_agents.models.react import LoopState, ToolUse
+    from durable_agents.models.react import LoopState
     from durable_agents.models.status import Usage
     from workflows import policies
-    from workflows.effect_keys import EffectKeys
     from workflows.flow import Flow, is_type, reason_of
-
-NO_APPROVAL = "Error: {tool} needs the approval of a person, and none can be asked here."
-TOOL_CALLS_SHOWN = 100
-REASON_CHARS = 1000
+    from workflows.tool_approval import ToolApproval
+    from workflows.tool_calls import ToolCalls
 
 
 class AgentLoop:
@@ -52,6 +44,7 @@ class AgentLoop:
         budget: What it may spend; other loops of the run may share it.
         state: Where an earlier run of the chain left off.
         label: Tells the steps of this loop from those of the run's other loops; ends in a dash.
+        approval: Asks people about the calls that need them; without it these are refused.
     """
 
     def __init__(
@@ -63,6 +56,7 @@ class AgentLoop:
         budget: Budget,
         state: LoopState | None = None,
         label: str = "",
+        approval: ToolApproval | None = None,
     ) -> None:
         self._flow = flow
         self.label = label
@@ -72,9 +66,7 @@ class AgentLoop:
         before = state or LoopState(thread=0, head=0, task=0, round=0)
         self._thread = ThreadHead(thread=before.thread, head=before.head)
         self._task = before.task
-        self._tool_calls = list(before.tool_calls)
-        self._tool_calls_made = before.tool_calls_made
-        self._keys = EffectKeys(label, before.occurrences, before.unsettled)
+        self._calls = ToolCalls(flow, label, user_id, approval, before)
         self.round = before.round
 
     @property
@@ -94,10 +86,10 @@ class AgentLoop:
             head=self._thread.head,
             task=self._task,
             round=self.round,
-            tool_calls=tuple(self._tool_calls),
-            tool_calls_made=self._tool_calls_made,
-            occurrences=self._keys.occurrences,
-            unsettled=self._keys.unsettled,
+            tool_calls=tuple(self._calls.latest),
+            tool_calls_made=self._calls.made,
+            occurrences=self._calls.keys.occurrences,
+            unsettled=self._calls.keys.unsettled,
         )
 
     async def open(self, task: str, thread: int = 0) -> None:
@@ -126,7 +118,7 @@ class AgentLoop:
         The others are told what the first one did, whatever their arguments say. The tool has to
         heed `first_stands`.
         """
-        self._keys.share(tool, key)
+        self._calls.keys.share(tool, key)
 
     async def answer(self, max_rounds: int) -> Thought | None:
         """Go round until the agent answers; None when it is out of rounds."""
@@ -183,55 +175,12 @@ class AgentLoop:
 
     async def act(self, thought: Thought) -> tuple[FailedCall, ...]:
         """Run the calls of a thought side by side; say which left no observation, and why."""
-        runs = [self._call(thought.message, i, call) for i, call in enumerate(thought.calls)]
+        runs = [
+            self._calls.run(thought.message, self.round, index, call)
+            for index, call in enumerate(thought.calls)
+        ]
         failed = await asyncio.gather(*runs)
         return tuple(call for call in failed if call is not None)
-
-    async def _call(self, message: int, index: int, call: ToolCall) -> FailedCall | None:
-        if call.refused:
-            self._note(call, "refused")
-            return None
-        if call.approval:
-            self._note(call, "refused")
-            return FailedCall(index=index, reason=NO_APPROVAL.format(tool=call.tool))
-        key = self._keys.key_of(call)
-        try:
-            outcome = await self._run_tool(message, index, call, key)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            self._note(call, "failed")
-            self._keys.leave_unsettled(call, key)
-            return FailedCall(index=index, reason=f"Error: {reason_of(error)[:REASON_CHARS]}")
-        self._note(call, "failed" if outcome.failed else "done")
-        return None
-
-    async def _run_tool(self, message: int, index: int, call: ToolCall, key: str) -> ToolOutcome:
-        tool = TOOLS.get(call.tool)
-        with self._flow.step(f"{self.label}{call.tool} {self.round}.{index + 1}", call.about):
-            return await workflow.execute_activity(
-                call.tool,
-                ToolCallInput(
-                    message=message,
-                    index=index,
-                    key=key,
-                    user_id=self._user_id,
-                    first_stands=self._keys.is_shared(call.tool),
-                ),
-                result_type=ToolOutcome,
-                activity_id=f"{self.label}{call.tool}-{self.round}.{index + 1}",
-                task_queue=queues.TOOLS,
-                start_to_close_timeout=tool.timeout if tool else policies.SERVICE_CALL_TIMEOUT,
-                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
-                retry_policy=policies.tool_call(tool.attempts) if tool else policies.SERVICE_CALL,
-                summary=f"{call.tool} {call.about}".rstrip(),
-            )
-
-    def _note(self, call: ToolCall, outcome: Literal["done", "failed", "refused"]) -> None:
-        """Keep the latest calls for the result."""
-        self._tool_calls_made += 1
-        self._tool_calls.append(ToolUse(tool=call.tool, about=call.about, outcome=outcome))
-        del self._tool_calls[:-TOOL_CALLS_SHOWN]
 
     async def observe(self, thought: Thought, failed: tuple[FailedCall, ...]) -> None:
         """Make what came of the calls part of the thread."""

@@ -1,222 +1,276 @@
-"""Waiting for a person's decision, for every workflow that needs one.
+"""Waiting for people's decisions, for every workflow that needs them.
 
-Decisions come as the signal `decide` or the update `submit_decision`. Their handlers put them
-into a queue and nothing else; the run takes them out one by one while it waits, and each either
-counts or leaves a note. So a decision that comes early is kept until the run can judge it, and
-one that is stray, stale or sent twice changes nothing.
+A request is a row of the database with a deadline; reminder, escalation and what counts when
+nobody decides are durable timers of the run. Several requests may wait side by side.
 """
 
 import asyncio
-from collections import deque
-from typing import Any
+from contextlib import nullcontext
+from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
+    from activities.shielding import to_its_end
     from durable_agents.models.approval import (
-        MAX_FEEDBACK_CHARS,
-        MAX_NAME_CHARS,
-        ApprovalState,
-        Decision,
-        PendingApproval,
+        DecisionCheck,
+        MarkRequestInput,
+        Outcome,
+        RequestApprovalInput,
+        RequestStatus,
+        SettleRequestInput,
         TakenDecision,
     )
-    from durable_agents.models.errors import DecisionRefusedError
-    from workflows.flow import Flow
+    from durable_agents.models.errors import InputError
+    from workflows import approval_steps as steps
+    from workflows.decision_desk import ENDED, RESET, DecisionDesk
+    from workflows.decisions import (
+        Given,
+        Mark,
+        Wait,
+        decided,
+        moments,
+        pending_of,
+        taken_of,
+        timed,
+    )
+    from workflows.flow import reason_of
 
-MOST_QUEUED = 100  # decisions that come before anything waits for them
+WITHDRAWN = "The run was ended before anyone decided."
+NOT_DECIDED = "Nobody decided in time."
+DEFAULT = "default"
 
-_NO_FIT = "It is no JSON object with verdict (approve or reject), digest, by and feedback:"
-_TOO_MANY = "Too many decisions came before anything waited for them."
-_NO_DIGEST = "It does not say which text was read. Give the digest of the one that waits: {0}."
-_STALE = "It is about another text (digest {0}) than the one that waits ({1}). Read that one."
-_NO_FEEDBACK = "A rejection needs feedback: say what to change."
-_LONG = "Its {0} is {1:,} characters long; at most {2:,} are taken."
-_ENDED = "The run has ended."
+_UNCHECKED = "It could not be checked: {0} Send it again."
+_NOBODY_ASKED = (
+    "Nobody is named as the one who asks (asked_by), so that nobody can be told from them: name "
+    "them, or leave four_eyes out."
+)
 
 
-class ApprovalFlow(Flow):
+class ApprovalFlow(DecisionDesk):
     """Base of the workflows that wait for people.
 
     Takes the signal `decide`, the update `submit_decision`, and the query `approval`.
     """
 
-    def __init__(self) -> None:
-        """Begin with nothing to wait for."""
-        super().__init__()
-        self._pending: PendingApproval | None = None
-        self._latest: TakenDecision | None = None
-        self._decisions: deque[Decision] = deque()
+    waits_off_the_clock = False
+    """Whether the deadline of the run rests while it waits for a person."""
 
-    @workflow.signal(name="decide", description="Approve or reject what waits: a Decision.")
-    def decide(self, *given: Any) -> None:
-        """Keep a decision until the run judges it; one that does not fit leaves a note."""
-        try:
-            decision = _read(given)
-        except DecisionRefusedError as error:
-            self._refuse(error.message)
-            return
-        if len(self._decisions) >= MOST_QUEUED:
-            self._refuse(_TOO_MANY)
-        else:
-            self._decisions.append(decision)
-
-    @workflow.update(name="submit_decision", description="Decide, and learn why not: a Decision.")
-    async def submit_decision(self, *given: Any) -> TakenDecision:
-        """Take a decision; the validator has refused any that would not count."""
-        decision = _read(given)
-        pending = self._pending
-        if pending is None:  # not so: the validator has seen it, and nothing happened since
-            raise DecisionRefusedError(self._reason_against(decision))
-        self._decisions.append(decision)
-        return _taken(pending, decision)
-
-    @submit_decision.validator
-    def _check_decision(self, *given: Any) -> None:
-        """Refuse a decision that would not count.
-
-        Raises:
-            DecisionRefusedError: Says why.
-        """
-        decision = _read(given)
-        pending = self._pending
-        queued = [] if pending is None else [d for d in self._decisions if not fault(d, pending)]
-        if pending is not None and queued:
-            raise DecisionRefusedError(_decided(_taken(pending, queued[0])))
-        reason = self._reason_against(decision)
-        if reason:
-            raise DecisionRefusedError(reason)
-
-    @workflow.query(name="approval", description="What waits for a decision, and the latest one.")
-    def approval(self) -> ApprovalState:
-        """Tell what waits for a decision, and the latest one."""
-        return ApprovalState(pending=self._pending, latest=self._latest)
-
-    async def wait_for_decision(
-        self, request: PendingApproval, seconds: float
-    ) -> TakenDecision | None:
-        """Wait for the decision on one revision.
+    async def ask(self, asked: RequestApprovalInput, seconds: float, *, label: str) -> Outcome:
+        """Ask for a decision, and wait for it; several may be asked for side by side.
 
         Args:
-            request: What is to be decided.
+            asked: What is asked; its moments are filled in here.
             seconds: How long to wait.
+            label: Names the wait in the status.
 
         Returns:
-            The first decision that counts; None when none came in time.
+            The first decision that counts, or what counts when nobody decides in time. Only
+            cancelling the run raises, or a database that stays away; the request is withdrawn
+            when the run is cancelled.
+
+        Raises:
+            InputError: The options contradict each other.
         """
-        closes_at = workflow.time() + seconds
-        self._pending = request.model_copy(update={"closes_at": closes_at})
-        self._waiting_for = request.sentence()
-        self.enter_phase("waiting_for_approval")
+        if asked.options.four_eyes and not asked.asked_by.strip():
+            raise InputError(_NOBODY_ASKED)
+        wait = Wait(timed(asked, seconds), label, workflow.time() + seconds, self._epoch)
         try:
-            with self.step(f"wait for approval {request.revision}", self._waiting_for):
-                return await self._first_that_counts(closes_at)
+            with self.off_the_clock() if self.waits_off_the_clock else nullcontext():
+                await to_its_end(self._open(wait))
+                with self.step(f"wait for approval {label}", self._waiting_for):
+                    return await self._until_settled(wait)
+        except asyncio.CancelledError:
+            if wait.is_open and not wait.settled:
+                await to_its_end(self._settle(wait, "withdrawn", feedback=WITHDRAWN))
+            raise
         finally:
-            self._pending = None
-            self._waiting_for = ""
-            self.enter_phase("running")
+            if workflow.in_workflow():  # not so when a worker forgets the run
+                self._end(wait)
 
-    async def _first_that_counts(self, closes_at: float) -> TakenDecision | None:
-        """Take decisions from the queue until one counts, or the one timer of the wait fires."""
-        waiting = asyncio.timeout(closes_at - workflow.time())
+    async def _open(self, wait: Wait) -> None:
+        """Make the request, and judge what came for it already."""
+        self._opening += 1
         try:
-            async with waiting:
-                while True:
-                    await workflow.wait_condition(lambda: bool(self._decisions))
-                    taken = self._take(self._decisions.popleft())
-                    if taken is not None:
-                        return taken
-        except TimeoutError:
-            if not waiting.expired():
+            with self.step(f"request approval {wait.label}"):
+                wait.requested = await steps.request(wait)
+        finally:
+            self._opening -= 1
+        wait.pending, wait.is_open = pending_of(wait), True
+        if wait not in self._waits:
+            self._waits.append(wait)
+        self._show()
+        self._tell(wait, "new", wait.asked.options.reviewer)
+        self._hand_over_early()
+
+    async def _until_settled(self, wait: Wait) -> Outcome:
+        """Judge decisions, remind and escalate, until one counts or the time is over."""
+        for at, mark in moments(wait):
+            outcome = await self._decided_before(wait, at)
+            if outcome is not None:
+                return outcome
+            if mark is not None:
+                await self._mark(wait, mark)
+        return await self._settle_by_default(wait)
+
+    async def _decided_before(self, wait: Wait, at: float) -> Outcome | None:
+        """Judge what comes until a moment; None when nothing counted by then.
+
+        There is one timer, whatever comes: strays must not cost the run its history.
+        """
+        left = timedelta(seconds=max(at - workflow.time(), 0))
+        over = asyncio.ensure_future(workflow.sleep(left, summary=f"{wait.label} waits"[:100]))
+        try:
+            while True:
+                await workflow.wait_condition(lambda: over.done() or self._something_came(wait))
+                if wait.epoch != self._epoch:
+                    await to_its_end(self._ask_anew(wait))
+                while wait.given:
+                    one = wait.given.popleft()
+                    check = await self._judge(wait, one)
+                    if one.taken is not None and _is_final(wait, one.taken):
+                        return await self._settle_taken(wait, one, one.taken, check)
+                if over.done():
+                    return None
+                if wait.unwritten:
+                    await steps.record(wait)
+        finally:
+            if workflow.in_workflow():
+                over.cancel()
+
+    def _something_came(self, wait: Wait) -> bool:
+        """Whether there is a decision to judge, a refusal to write down, or a reset to heed."""
+        return bool(wait.given or wait.unwritten) or wait.epoch != self._epoch
+
+    async def _judge(self, wait: Wait, one: Given) -> DecisionCheck:
+        """Find out whether a decision counts; `one` then tells it."""
+        check = DecisionCheck()
+        reason = self._fault_of(one, wait)
+        if not reason:
+            try:
+                check = await steps.check(wait, one)
+                reason = check.reason or self._fault_of(one, wait)
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    self._refuse(one, ENDED)
+                    raise
+                reason = _UNCHECKED.format(reason_of(error))
+            except asyncio.CancelledError:
+                self._refuse(one, ENDED)
                 raise
-        return None
+        if reason:
+            self._refuse(one, reason)
+        else:
+            self._count(wait, one, check)
+        self._write_down(wait, one, check)
+        return check
 
-    def _take(self, decision: Decision) -> TakenDecision | None:
-        """Judge a decision; None when it does not count."""
-        pending = self._pending
-        reason = self._reason_against(decision)
-        if pending is None or reason:
-            self._refuse(reason)
-            return None
+    def _count(self, wait: Wait, one: Given, check: DecisionCheck) -> None:
         self._note = ""
-        self._latest = _taken(pending, decision)
-        self._drop_queued(_decided(self._latest), digest=decision.digest)
-        return self._latest
+        self._latest = one.taken = taken_of(wait.pending, one.decision, verified=check.verified)
+        if one.decision.verdict == "approve":
+            approved = (*wait.pending.approved_by, one.taken.by)
+            wait.pending = wait.pending.model_copy(update={"approved_by": approved})
 
-    async def finish_messages(self) -> None:
-        """Let handlers end, and note what came too late; for the end of a run."""
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        self._drop_queued(_decided(self._latest) if self._latest else _ENDED)
+    async def _settle_taken(
+        self, wait: Wait, one: Given, taken: TakenDecision, check: DecisionCheck
+    ) -> Outcome:
+        pending = wait.pending
+        self._remember(taken)
+        self._leave(wait, decided(taken))
+        status: RequestStatus = "rejected" if taken.verdict == "reject" else "approved"
+        via = one.decision.via[:20] if check.verified and one.decision.via else one.via
+        names = ", ".join(pending.approved_by) if status == "approved" else taken.by
+        outcome = Outcome(
+            request_id=pending.request_id,
+            digest=pending.digest,
+            status=status,
+            at=taken.at,
+            by=names or taken.by,
+            verified=taken.verified,
+            via=via,
+            feedback=taken.feedback,
+            edited=taken.verdict == "edit",
+            edit_digest=check.edit_digest,
+            about=check.about,
+        )
+        edit = one.decision.edit if outcome.edited else ""
+        edit_id = one.decision.edit_id if outcome.edited else 0
+        await to_its_end(self._settle_as(wait, outcome, edit, edit_id))
+        return outcome
 
-    def _reason_against(self, decision: Decision) -> str:
-        """Why a decision does not count now; empty when it does."""
-        if self._pending is not None:
-            return fault(decision, self._pending)
-        latest = self._latest
-        if latest is not None and decision.digest in {"", latest.digest}:
-            return _decided(latest)
-        return "Nothing waits for a decision now. The run's status tells where it is."
+    async def _settle_as(self, wait: Wait, outcome: Outcome, edit: str, edit_id: int) -> None:
+        with self.step(f"settle {wait.label}", outcome.status):
+            end = outcome.model_dump(include=set(SettleRequestInput.model_fields))
+            await steps.settle(wait, SettleRequestInput(**end, edit=edit, edit_id=edit_id))
+        wait.settled = True
 
-    def _drop_queued(self, reason: str, *, digest: str | None = None) -> None:
-        """Take decisions out of the queue that cannot count any more: all, or those on a text."""
-        for _ in range(len(self._decisions)):
-            decision = self._decisions.popleft()
-            if digest is None or decision.digest == digest:
-                self._refuse(reason)
-            else:
-                self._decisions.append(decision)
+    async def _settle_by_default(self, wait: Wait) -> Outcome:
+        """End a wait in which nobody decided, as the request says."""
+        default = wait.asked.options.default_verdict
+        self._leave(wait, NOT_DECIDED)
+        if default:
+            status: RequestStatus = "approved" if default == "approve" else "rejected"
+            return await self._settle(wait, status, feedback=NOT_DECIDED, via=DEFAULT)
+        return await self._settle(wait, "expired", feedback=NOT_DECIDED)
 
-    def _refuse(self, reason: str) -> None:
-        """Say in the status and in the log why a message changed nothing."""
-        self._note = f"A decision was not taken: {reason}"
-        workflow.logger.warning("A decision was not taken: %s", reason)
+    async def _settle(
+        self, wait: Wait, status: RequestStatus, *, feedback: str = "", via: str = ""
+    ) -> Outcome:
+        """Write down an end that nobody decided."""
+        outcome = Outcome(
+            request_id=wait.pending.request_id,
+            digest=wait.pending.digest,
+            status=status,
+            at=workflow.now(),
+            via=via,
+            feedback=feedback,
+        )
+        await to_its_end(self._settle_as(wait, outcome, "", 0))
+        return outcome
+
+    async def _ask_anew(self, wait: Wait) -> None:
+        """Withdraw what the run before the reset has asked, and ask in this run's name.
+
+        The digest then is another one, so that decisions which the reset applies again are stale.
+        """
+        self._leave(wait, RESET)
+        wait.unwritten.clear()  # the run before has written down what came before the reset
+        await self._settle(wait, "withdrawn", feedback=RESET)
+        wait.again, wait.epoch = wait.again + 1, self._epoch
+        wait.settled, wait.is_open, wait.tried = False, False, 0
+        await self._open(wait)
+
+    async def _mark(self, wait: Wait, mark: Mark) -> None:
+        """Remind those who may decide, or let others decide as well."""
+        options = wait.asked.options
+        with self.step(f"{mark} {wait.label}"):
+            if mark == "escalated":
+                wait.escalated = True
+                whom = f"{options.reviewer or 'a reviewer'} or {options.escalate_to}"
+                wait.pending = wait.pending.model_copy(update={"reviewer": whom})
+                self._show()
+            marked = MarkRequestInput(
+                request_id=wait.pending.request_id, mark=mark, at=workflow.now()
+            )
+            await steps.mark(wait, marked)
+        if mark == "escalated":
+            self._tell(wait, "escalated", options.escalate_to)
+        else:
+            self._tell(wait, "reminder", options.reviewer)
+
+    def _tell(self, wait: Wait, word: steps.Word, whom: str) -> None:
+        """Notify people beside the wait: it does not wait for them."""
+        told = steps.tell(wait, word, whom or "reviewer")
+        self._telling = [one for one in self._telling if not one.done()]
+        self._telling.append(asyncio.ensure_future(told))
+
+    def _end(self, wait: Wait) -> None:
+        taken = self._taken.get(wait.pending.digest)
+        self._leave(wait, decided(taken) if taken is not None else ENDED)
 
 
-def _read(given: tuple[Any, ...]) -> Decision:
-    """Read a message as a decision.
-
-    Handlers take anything, and read it here: the SDK drops a signal that does not fit its type,
-    and nobody would see why.
-
-    Raises:
-        DecisionRefusedError: It is none.
-    """
-    try:
-        return Decision.model_validate(given[0] if len(given) == 1 else None)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DecisionRefusedError(f"{_NO_FIT} {where} {first['msg']}".rstrip()) from None
-
-
-def fault(decision: Decision, pending: PendingApproval) -> str:
-    """What is wrong with a decision on what waits; empty when it counts."""
-    if not decision.digest:
-        return _NO_DIGEST.format(pending.digest)
-    if decision.digest != pending.digest:
-        return _STALE.format(decision.digest[:40], pending.digest)
-    if decision.verdict == "reject" and not decision.feedback.strip():
-        return _NO_FEEDBACK
-    for name, most in (("feedback", MAX_FEEDBACK_CHARS), ("by", MAX_NAME_CHARS)):
-        given = len(getattr(decision, name))
-        if given > most:
-            return _LONG.format(name, given, most)
-    return ""
-
-
-def _taken(pending: PendingApproval, decision: Decision) -> TakenDecision:
-    return TakenDecision(
-        revision=pending.revision,
-        verdict=decision.verdict,
-        digest=pending.digest,
-        by=decision.by.strip(),
-        feedback=decision.feedback.strip(),
-        at=workflow.now(),
-    )
-
-
-def _decided(latest: TakenDecision) -> str:
-    sentence = latest.sentence()
-    return f"{sentence[:1].upper()}{sentence[1:]} already, at {latest.at:%Y-%m-%d %H:%M} UTC."
+def _is_final(wait: Wait, taken: TakenDecision) -> bool:
+    """Whether a decision that counts ends the wait."""
+    return taken.verdict != "approve" or len(wait.pending.approved_by) >= wait.pending.needed

@@ -33,6 +33,9 @@ class Flow:
         self._waiting_for = ""
         self._note = ""
         self._usage = Usage()
+        self._deadline: asyncio.Timeout | None = None
+        self._left = 0.0
+        self._resting = 0
 
     @workflow.query(name="status", description="Where the run is: state, step, error, usage.")
     def status(self) -> RunStatus:
@@ -60,7 +63,7 @@ class Flow:
         Raises:
             DeadlineExceededError: The work did not end in time.
         """
-        deadline = asyncio.timeout(seconds if left is None else left)
+        self._deadline = deadline = asyncio.timeout(seconds if left is None else left)
         try:
             async with deadline:
                 result = await work
@@ -73,6 +76,31 @@ class Flow:
             raise ending from error
         self._state = "completed"
         return result
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the deadline now."""
+        when = self._deadline.when() if self._deadline is not None else None
+        return self._left if when is None else when - asyncio.get_running_loop().time()
+
+    @contextmanager
+    def off_the_clock(self) -> Generator[None]:
+        """Let the deadline rest while this lasts, and go on with what was left of it then.
+
+        Several may rest side by side: the deadline goes on when the last one ends.
+        """
+        self._resting += 1
+        if self._resting == 1 and self._deadline is not None and not self._deadline.expired():
+            self._left = self.seconds_left
+            self._deadline.reschedule(None)
+        try:
+            yield
+        finally:
+            self._resting -= 1
+            at_work = workflow.in_workflow()  # not so when a worker forgets the run
+            is_over = self._deadline is None or self._deadline.expired()
+            if self._deadline is not None and at_work and not self._resting and not is_over:
+                self._deadline.reschedule(asyncio.get_running_loop().time() + self._left)
 
     def _ended_by(self, error: BaseException, deadline: float | None) -> BaseException:
         """Note how the run ends, and name a deadline that has passed."""

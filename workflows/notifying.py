@@ -18,7 +18,13 @@ ERROR_CHARS = 500
 
 
 async def notify(
-    user_id: str, title: str, body: str, *, step: str = "notify", within: timedelta = NOTIFY_IN_ALL
+    user_id: str,
+    title: str,
+    body: str,
+    *,
+    step: str = "notify",
+    key: str = "",
+    within: timedelta = NOTIFY_IN_ALL,
 ) -> NotifyOutcome:
     """Notify a user, once for the chain of runs and the step, also after a reset.
 
@@ -27,12 +33,13 @@ async def notify(
         title: One line.
         body: What there is to know.
         step: The id of the step, unique in the run.
+        key: What makes it happen once, where that is not the step of the chain of runs.
         within: The longest that all attempts may take.
 
     Returns:
         How it went. Only cancelling the run raises.
     """
-    key = f"{workflow.info().first_execution_run_id}:{step}"
+    key = key or f"{workflow.info().first_execution_run_id}:{step}"
     try:
         return await workflow.execute_activity_method(
             NotificationActivities.notify,

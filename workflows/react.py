@@ -11,19 +11,23 @@ with workflow.unsafe.imports_passed_through():
     from durable_agents.models.status import Usage
     from workflows import policies
     from workflows.agent_loop import AgentLoop
-    from workflows.flow import Flow
+    from workflows.approval import ApprovalFlow
+    from workflows.tool_approval import ToolApproval
 
 OUT_OF_ROUNDS = "Max iterations reached without completion"
 
 
 @workflow.defn
-class ReActWorkflow(Flow):
-    """Let an agent work on a task with its tools.
+class ReActWorkflow(ApprovalFlow):
+    """Let an agent work on a task with its tools; people decide on the calls that need them.
 
-    Takes the query `status`. Ends with the answer, or with a result that says that it ran out
-    of rounds or budget; fails when a step fails for good, or at its deadline. A run that grows
-    long continues as new, under the same workflow id.
+    Takes the signal `decide`, the update `submit_decision`, and the queries `status` and
+    `approval`. Ends with the answer, or with a result that says that it ran out of rounds or
+    budget; fails when a step fails for good, or at its deadline, which rests while it waits for a
+    person. A run that grows long continues as new, under the same workflow id.
     """
+
+    waits_off_the_clock = True
 
     @workflow.run
     async def run(self, request: ReActInput) -> ReActResult:
@@ -37,16 +41,26 @@ class ReActWorkflow(Flow):
             user_id=request.user_id,
             budget=_budget(request, self._usage),
             state=before,
+            approval=self._approval(request),
         )
-        return await self._to_deadline(
+        result = await self._to_deadline(
             request.deadline_s,
-            self._rounds(request, loop, deadline_at),
+            self._rounds(request, loop),
             left=deadline_at - workflow.time(),
         )
+        await self.finish_messages()
+        return result
 
-    async def _rounds(
-        self, request: ReActInput, loop: AgentLoop, deadline_at: float
-    ) -> ReActResult:
+    def _approval(self, request: ReActInput) -> ToolApproval:
+        return ToolApproval(
+            flow=self,
+            asked_by=request.asked_by or request.user_id,
+            for_whom=request.user_id,
+            seconds=request.decision_deadline_s,
+            options=request.approval,
+        )
+
+    async def _rounds(self, request: ReActInput, loop: AgentLoop) -> ReActResult:
         if not loop.is_open:
             await loop.open(request.task, request.thread)
         while loop.round < request.max_rounds:
@@ -59,14 +73,15 @@ class ReActWorkflow(Flow):
             failed = await loop.act(thought)
             await loop.observe(thought, failed)
             if workflow.info().is_continue_as_new_suggested():
-                self._continue_as_new(request, loop, deadline_at)
+                await self.finish_messages()
+                self._continue_as_new(request, loop)
         return await self._stop(loop, "max_rounds", OUT_OF_ROUNDS)
 
-    def _continue_as_new(self, request: ReActInput, loop: AgentLoop, deadline_at: float) -> None:
+    def _continue_as_new(self, request: ReActInput, loop: AgentLoop) -> None:
         """Go on in a new run with an empty history."""
         state = loop.state().model_copy(
             update={
-                "deadline_at": deadline_at,
+                "deadline_at": workflow.time() + self.seconds_left,
                 "usage": self._usage,
                 "steps_done": self._steps_done,
             }

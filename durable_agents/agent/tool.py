@@ -53,6 +53,7 @@ class Tool:
         effect: Whether others would notice a second call; it then happens once under its key.
         untrusted: Whether its result comes from outside and is marked so for the model.
         about: Says in at most 40 characters what a call is about, for people who watch.
+        consequences: One sentence for the person who is asked to approve a call: what it does.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Tool:
     effect: bool = False
     untrusted: bool = False
     about: Callable[[Any], str] = field(default=lambda arguments: "")
+    consequences: str = ""
 
 
 class ToolArguments(BaseModel):

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from durable_agents.db.people import COLUMNS, person_of
 from durable_agents.db.people_tables import ApiToken, OneTimeLink, Session, User
 from durable_agents.db.tables import NOW
-from durable_agents.db.threads import storable
 from durable_agents.models.base import Record
 from durable_agents.models.errors import NotFoundError
 from durable_agents.models.people import Person
@@ -106,7 +105,7 @@ async def create_token(
         insert(ApiToken).values(
             digest=digest_of_secret(secret),
             user_id=user_id,
-            label=storable(" ".join(label.split())[:LONGEST_LABEL]),
+            label=" ".join(label.split())[:LONGEST_LABEL],
             expires_at=NOW + lasts if lasts is not None else None,
         )
     )

@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.people_tables import Denial
 from durable_agents.db.tables import NOW
-from durable_agents.db.threads import storable
 from durable_agents.models.base import Record
 
 KEPT_FOR = timedelta(days=90)
@@ -29,7 +28,7 @@ async def record_denial(
 ) -> None:
     """Write down that somebody was refused."""
     texts = {"who": who, "what": what, "why": why, "address": address}
-    values = {name: storable(text[:LONGEST]) for name, text in texts.items()}
+    values = {name: text[:LONGEST] for name, text in texts.items()}
     await connection.execute(insert(Denial).values(**values))
 
 

@@ -155,31 +155,3 @@ class Draft(Base):
     kind: Mapped[str]
     content: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-
-
-class Review(Base):
-    """A request for a person's decision on one revision, and the decision once it is made.
-
-    `status` is pending_review, approved, rejected, expired, or withdrawn when the run ended
-    before anyone decided; `feedback` then says how it ended. `digest` is that of the exact content
-    the decision is bound to.
-    """
-
-    __tablename__ = "reviews"
-    __table_args__ = (
-        UniqueConstraint("run_id", "revision"),
-        Index("reviews_status", "status", "created_at"),
-    )
-
-    review_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    workflow_id: Mapped[str]
-    run_id: Mapped[str]
-    task_id: Mapped[str]
-    revision: Mapped[int] = mapped_column(Integer)
-    content: Mapped[str]
-    digest: Mapped[str]
-    status: Mapped[str] = mapped_column(server_default="pending_review")
-    decided_by: Mapped[str] = mapped_column(server_default="")
-    feedback: Mapped[str] = mapped_column(server_default="")
-    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    decided_at: Mapped[datetime | None]

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.passwords import hash_password
 from durable_agents.db.people_tables import OneTimeLink, User
-from durable_agents.db.threads import storable
 from durable_agents.models.errors import InputError, NotFoundError
 from durable_agents.models.people import ADMIN, REVIEWER, Person
 
@@ -76,7 +75,7 @@ async def get_user(connection: AsyncConnection, name: str) -> Person:
     Raises:
         NotFoundError: There is none of this name.
     """
-    query = select(*COLUMNS).where(User.name == storable(name.strip().lower()))
+    query = select(*COLUMNS).where(User.name == name.strip().lower())
     row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
         raise _unknown(name)
@@ -138,10 +137,7 @@ async def _change(
     connection: AsyncConnection, name: str, **values: ColumnElement[Any] | str | bool | list[str]
 ) -> Person:
     statement = (
-        update(User)
-        .where(User.name == storable(name.strip().lower()))
-        .values(**values)
-        .returning(*COLUMNS)
+        update(User).where(User.name == name.strip().lower()).values(**values).returning(*COLUMNS)
     )
     row = (await connection.execute(statement)).mappings().one_or_none()
     if row is None:
@@ -176,7 +172,7 @@ def _usable_roles(roles: Iterable[str]) -> list[str]:
 
 
 def _short(text: str, what: str) -> str:
-    cleaned = storable(" ".join(text.split()))
+    cleaned = " ".join(text.split())
     if len(cleaned) > LONGEST_TEXT:
         raise InputError(f"The {what} is too long: take at most {LONGEST_TEXT} characters.")
     return cleaned

@@ -19,7 +19,6 @@ from durable_agents.db.passwords import hash_password, is_outdated, verify_passw
 from durable_agents.db.people import COLUMNS, person_of
 from durable_agents.db.people_tables import SignInAttempt, User
 from durable_agents.db.tables import NOW
-from durable_agents.db.threads import storable
 from durable_agents.models.people import Person
 
 WINDOW = timedelta(minutes=15)
@@ -67,7 +66,7 @@ async def sign_in(
         if await _is_over(connection, digest, place, limits):
             await _settle(connection, attempt_id, "refused")
             return SignInFailure.TOO_MANY
-        query = select(*COLUMNS, User.password_hash).where(User.name == storable(asked))
+        query = select(*COLUMNS, User.password_hash).where(User.name == asked)
         row = (await connection.execute(query)).mappings().one_or_none()
     usable = row is not None and not row["disabled"]
     kept = str(row["password_hash"]) if row is not None and usable else ""
@@ -97,7 +96,7 @@ def counted_address(address: str) -> str:
 
 async def _write_down(connection: AsyncConnection, digest: str, address: str) -> int:
     await connection.execute(delete(SignInAttempt).where(SignInAttempt.at < NOW - KEPT_FOR))
-    statement = insert(SignInAttempt).values(name_digest=digest, address=storable(address))
+    statement = insert(SignInAttempt).values(name_digest=digest, address=address)
     return int(await connection.scalar(statement.returning(SignInAttempt.attempt_id)) or 0)
 
 

@@ -84,7 +84,9 @@ class ToolCallInput(Record):
 
     `key` makes its effect happen once; it is empty for a tool that has none. `first_stands` says
     that the key stands for the effect whatever the arguments are: the first call does it, and a
-    later one with other arguments is told what the first did.
+    later one with other arguments is told what the first did. `request` names the request by which
+    a person approved the call: the arguments are then those that were approved, which `digest`
+    has to be that of.
     """
 
     message: int
@@ -92,6 +94,8 @@ class ToolCallInput(Record):
     key: str = ""
     user_id: str = ""
     first_stands: bool = False
+    request: int = 0
+    digest: str = ""
 
 
 class ToolOutcome(Record):

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from durable_agents.models.approval import DAY_S, ApprovalOptions
 from durable_agents.models.base import Deadline, Record
 from durable_agents.models.conversation import MAX_TASK_CHARS
 from durable_agents.models.status import Usage
@@ -14,7 +15,10 @@ StopReason = Literal["answered", "max_rounds", "budget"]
 class ReActInput(Record):
     """A task for an agent that reasons and acts.
 
-    `max_rounds` bounds the rounds of think, act, observe; `deadline_s` (seconds) the whole run.
+    `max_rounds` bounds the rounds of think, act, observe; `deadline_s` (seconds) the time at work.
+    While the run waits for a person that time rests: each wait is bounded by
+    `decision_deadline_s` (seconds) instead. `approval` says how decisions on tool calls are to be
+    made; `asked_by` is who starts the run, the user when left out.
     `max_tokens`, `max_cost_usd` and `max_calls` are the run's budget; 0 sets no bound.
     `thread` goes on with a conversation. `resume` is for the runs of one chain among themselves.
     """
@@ -29,6 +33,9 @@ class ReActInput(Record):
     max_cost_usd: float = Field(default=0, ge=0, allow_inf_nan=False)
     max_calls: int = Field(default=0, ge=0)
     resume: "LoopState | None" = None
+    asked_by: str = ""
+    decision_deadline_s: Deadline = 3 * DAY_S
+    approval: ApprovalOptions = ApprovalOptions()
 
 
 class ToolUse(Record):

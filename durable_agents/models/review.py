@@ -5,13 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from durable_agents.models.approval import DAY_S, ApprovalOptions
 from durable_agents.models.base import Deadline, Record
 from durable_agents.models.status import Usage
 
-DAY_S = 24 * 3600
-
 ReviewEnd = Literal["approved", "rejected", "expired"]
-ReviewStatus = Literal["pending_review", "approved", "rejected", "expired", "withdrawn"]
 
 
 class ReviewInput(Record):
@@ -19,7 +17,8 @@ class ReviewInput(Record):
 
     After a rejection the text is revised, at most `max_revisions` times; each revision is
     reviewed. `decision_deadline_s` (seconds) bounds each wait for a decision, `deadline_s` the
-    whole run.
+    whole run. `asked_by` is who starts it, the user it works for when left out; `approval` says
+    how the decisions are to be made.
     """
 
     task_id: str = Field(min_length=1, max_length=200, pattern=r"\S")
@@ -27,13 +26,16 @@ class ReviewInput(Record):
     decision_deadline_s: Deadline = 3 * DAY_S
     user_id: str = ""
     deadline_s: Deadline = 30 * DAY_S
+    asked_by: str = ""
+    approval: ApprovalOptions = ApprovalOptions()
 
 
 class ReviewResult(Record):
     """How the review ended.
 
     `result` is the approved text; otherwise a sentence about why there is none. `revision`
-    counts from 1; `review_id` and `digest` name the last one that was reviewed.
+    counts from 1; `review_id` and `digest` name the request on the last one. `verified` says
+    whether the decision was signed, `edited` whether a person changed the text before it counted.
     """
 
     task_id: str
@@ -47,30 +49,12 @@ class ReviewResult(Record):
     feedback: str = ""
     model: str = ""
     usage: Usage = Usage()
+    verified: bool = False
+    edited: bool = False
 
 
-class RequestReviewInput(Record):
-    """Ask for a decision on a draft."""
+class SaveApprovedInput(Record):
+    """The request whose text, as it was approved, is what came of its task."""
 
+    request_id: int
     task_id: str
-    revision: int
-    draft_id: int
-
-
-class RequestedReview(Record):
-    """The row that asks for a decision, and the digest that the decision is bound to."""
-
-    review_id: int
-    task_id: str
-    revision: int
-    digest: str
-
-
-class CloseReviewInput(Record):
-    """How a review ended: its status, who decided, when, and why; also why nobody did."""
-
-    review_id: int
-    status: ReviewStatus
-    by: str = ""
-    feedback: str = ""
-    at: datetime

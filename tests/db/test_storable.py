@@ -10,8 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from durable_agents.db import documents, drafts, error_log, knowledge, notifications, reviews, tasks
+from durable_agents.db import (
+    approvals,
+    documents,
+    drafts,
+    error_log,
+    knowledge,
+    notifications,
+    tasks,
+)
 from durable_agents.db import research as reports
+from durable_agents.db.approval_lists import get_request
+from durable_agents.db.approvals import Subject
 from durable_agents.db.documents import Note
 from durable_agents.db.engine import Database
 from durable_agents.db.observations import add_observation
@@ -19,9 +29,9 @@ from durable_agents.db.seed import seed
 from durable_agents.db.storable import storable, storable_json
 from durable_agents.db.threads import NewMessage, Step, append, find_message, open_thread
 from durable_agents.db.tickets import file_ticket
+from durable_agents.models.approval import RequestApprovalInput, SettleRequestInput
 from durable_agents.models.conversation import LoggedError
 from durable_agents.models.notifications import NotifyInput
-from durable_agents.models.review import CloseReviewInput
 
 BAD = "a\x00b \ud83d c \ud83d\ude00"
 GOOD = "a\ufffdb \ufffd c \U0001f600"
@@ -108,18 +118,26 @@ async def test_tickets_filed_twice(database: Database) -> None:
     assert filed[0] == filed[1]
 
 
-async def test_feedback_of_reviews(database: Database) -> None:
+async def test_requests_for_decisions(database: Database) -> None:
+    asked = RequestApprovalInput(step=BAD, kind="review", subject=BAD, asked_by=BAD)
+    subject = Subject(title=BAD, content=BAD)
     async with database.transaction() as connection:
-        asked = await reviews.request_review(
-            connection, workflow_id="w", run_id=token(), task_id="t", revision=1, content="A text."
+        added = await approvals.add_request(
+            connection, asked, subject, workflow_id="w", run_id=token()
         )
-        end = CloseReviewInput(
-            review_id=asked.review_id, status="rejected", by=BAD, feedback=BAD, at=datetime.now(UTC)
+        end = SettleRequestInput(
+            request_id=added.request_id,
+            status="rejected",
+            by=BAD,
+            feedback=BAD,
+            at=datetime.now(UTC),
         )
-        await reviews.close_review(connection, end)
-        row = await reviews.get_review(connection, asked.review_id)
+        await approvals.settle_request(connection, end)
+        row = await get_request(connection, added.request_id)
 
-    assert (row.decided_by, row.feedback) == (GOOD, GOOD)
+    held = approvals.digest_of(run_id=row.run_id, step=BAD, revision=1, content=row.content)
+    assert (row.content, row.asked_by, row.decided_by, row.feedback) == (GOOD, GOOD, GOOD, GOOD)
+    assert held == added.digest
 
 
 async def test_errors_drafts_and_reports(database: Database) -> None:

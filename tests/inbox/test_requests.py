@@ -28,7 +28,7 @@ async def test_the_list_shows_what_waits_with_age_and_deadline(
         consequences="It is sent to 214 customers.",
         revision=3,
         created_at=NOW - timedelta(hours=5),
-        closes_at=NOW + timedelta(minutes=40, seconds=30),
+        closes_at=datetime.now(UTC) + timedelta(minutes=40, seconds=50),
         escalated_at=NOW,
     )
 

@@ -5,17 +5,19 @@ import secrets
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import Client, WorkflowHandle
 
-from durable_agents.db.reviews import digest_of
+from durable_agents.db.engine import Database
 from durable_agents.models import queues
 from durable_agents.models.approval import Decision, PendingApproval
 from durable_agents.models.errors import ConfigurationError, DecisionRefusedError, NotFoundError
 from durable_agents.models.review import ReviewInput, ReviewResult
 from durable_agents.models.tracked import TrackedInput
 from durable_agents.runtime.settings import Settings
-from starters import decide
-from starters.decide import Waiting, content_of, submit, waiting_of
+from starters import waiting_runs
+from starters.decide import Desk, find
+from starters.waiting_runs import Waiting, submit, waiting_of
 from tests.steering import Simulator
 from tests.workflows import runs
 
@@ -102,7 +104,7 @@ async def test_a_text_that_was_revised_since_it_was_read_is_not_decided(client: 
     await submit(client, read, rejection)
     await waiting(client, handle, 2)
 
-    with pytest.raises(DecisionRefusedError, match=rf"another text \(digest {digest}\) than the"):
+    with pytest.raises(DecisionRefusedError, match="Revision 1 was rejected by Bo already"):
         await submit(client, read, Decision(verdict="approve", digest=digest, by="Ann"))
     assert (await waiting(client, handle, 2)).pending.revision == 2
     await handle.terminate()
@@ -120,23 +122,44 @@ async def test_a_later_run_of_the_same_id_is_not_decided(client: Client) -> None
 
     with pytest.raises(DecisionRefusedError, match="has ended"):
         await submit(client, read, decision)
-    assert later.pending.digest == read.pending.digest  # the simulator says the same again
+    assert later.pending.digest != read.pending.digest  # although the simulator says the same
     assert later.run_id != read.run_id
     await again.terminate()
 
 
 async def test_a_text_that_is_not_the_one_the_run_asks_about_is_not_shown(
-    client: Client, settings: Settings
+    client: Client, settings: Settings, database: Database
 ) -> None:
     handle = await start(client)
     pending = (await waiting(client, handle)).pending
+    desk = Desk(settings, client, database, None)
 
-    content = await content_of(settings, pending)
+    _, asked = await find(desk, handle.id)
+    _, by_number = await find(desk, str(pending.request_id))
+    async with database.statement() as connection:
+        changed = "UPDATE approval_requests SET content = 'Other.' WHERE request_id = :id"
+        await connection.execute(text(changed), {"id": pending.request_id})
 
-    assert digest_of(content, pending.revision) == pending.digest
+    assert by_number == asked
+    assert (asked.request_id, asked.digest) == (pending.request_id, pending.digest)
     with pytest.raises(DecisionRefusedError, match="is not the one that the run asks about"):
-        await content_of(settings, pending.model_copy(update={"digest": "0123"}))
+        await find(desk, handle.id)
     await handle.terminate()
+
+
+async def test_a_request_that_ended_or_never_was_is_refused(
+    client: Client, settings: Settings, database: Database
+) -> None:
+    handle = await start(client)
+    read = await waiting(client, handle)
+    await submit(client, read, Decision(verdict="approve", digest=read.pending.digest, by="Ann"))
+    await runs.result_of(handle)
+    desk = Desk(settings, client, database, None)
+
+    with pytest.raises(DecisionRefusedError, match="is approved by Ann already"):
+        await find(desk, str(read.pending.request_id))
+    with pytest.raises(NotFoundError, match="There is no request 999999999"):
+        await find(desk, "999999999")
 
 
 async def test_a_run_of_a_workflow_that_asks_nobody_is_refused(client: Client) -> None:
@@ -150,8 +173,8 @@ async def test_a_run_of_a_workflow_that_asks_nobody_is_refused(client: Client) -
 async def test_a_run_that_no_worker_answers_for_says_what_to_start(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decide, "QUERY_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(decide, "UPDATE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(waiting_runs, "QUERY_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(waiting_runs, "UPDATE_TIMEOUT_S", 0.3)
     handle: Handle = await client.start_workflow(
         "ReviewWorkflow",
         ReviewInput(task_id="task-5"),

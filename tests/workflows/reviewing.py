@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import select, text
 from temporalio.client import Client, WorkflowHandle
 
-from durable_agents.db import reviews, tasks
+from durable_agents.db import tasks
+from durable_agents.db.approval_lists import RequestRecord, get_request
+from durable_agents.db.approval_tables import ApprovalRequest
 from durable_agents.db.engine import Database
-from durable_agents.db.flow_tables import Review
-from durable_agents.db.reviews import ReviewRecord
 from durable_agents.db.tasks import TaskRecord
 from durable_agents.models.approval import (
     ApprovalState,
@@ -42,12 +42,12 @@ async def task_of(database: Database, task_id: str) -> TaskRecord:
         return await tasks.get_task(connection, task_id)
 
 
-async def rows_of(database: Database, handle: Handle) -> list[ReviewRecord]:
-    """The reviews of a run, the first revision first."""
+async def rows_of(database: Database, handle: Handle) -> list[RequestRecord]:
+    """The requests of a run, the first first."""
     async with database.statement() as connection:
-        query = select(Review.review_id).filter_by(workflow_id=handle.id)
-        found = await connection.scalars(query.order_by(Review.review_id))
-        return [await reviews.get_review(connection, number) for number in found]
+        query = select(ApprovalRequest.request_id).filter_by(workflow_id=handle.id)
+        found = await connection.scalars(query.order_by(ApprovalRequest.request_id))
+        return [await get_request(connection, number) for number in found]
 
 
 async def start(client: Client, task_id: str, **options: Any) -> Handle:

@@ -19,7 +19,7 @@ from durable_agents.models.errors import (
 )
 from tests.workflows import runs
 from tests.workflows.fakes import FakeSteps, thinks
-from workflows.agent_loop import NO_APPROVAL, TOOL_CALLS_SHOWN
+from workflows.tool_calls import TOOL_CALLS_SHOWN
 
 
 async def seconds_of(handle: WorkflowHandle[Any, Any]) -> float:
@@ -136,24 +136,21 @@ async def test_a_tool_that_takes_too_long_is_an_observation_after_its_attempts(
     assert "timeout" in steps.observed[0].failed[0].reason.lower()
 
 
-async def test_calls_that_need_approval_or_are_refused_are_not_run(
+async def test_calls_that_are_refused_are_not_run(
     time_skipping: WorkflowEnvironment,
 ) -> None:
     client = time_skipping.client
-    approval = ToolCall(tool="get_weather", digest="d", approval=True)
     refused = ToolCall(tool="nothing", digest="", refused=True)
     thought = thinks("calculate").model_copy(
-        update={"calls": (approval, refused, ToolCall(tool="calculate", digest="d"))}
+        update={"calls": (refused, ToolCall(tool="calculate", digest="d"))}
     )
     async with FakeSteps([thought]).at_work(client) as steps:
         result = await runs.react(client, "Anything.")
 
     assert [tool for tool, _ in steps.called] == ["calculate"]
-    assert [call.outcome for call in result.tool_calls] == ["refused", "refused", "done"]
-    assert steps.observed[0].failed == (
-        FailedCall(index=0, reason=NO_APPROVAL.format(tool="get_weather")),
-    )
-    assert steps.observed[0].calls == 3
+    assert [call.outcome for call in result.tool_calls] == ["refused", "done"]
+    assert steps.observed[0].failed == ()
+    assert steps.observed[0].calls == 2
 
 
 async def test_each_occurrence_of_a_call_with_an_effect_has_a_key_of_its_own(

@@ -106,7 +106,15 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
         names = {asked["activityType"]["name"] for asked in scheduled_in(events)}
         recorded.setdefault(type_of(events), set()).update(names)
 
-    assert recorded["ReActWorkflow"] >= {"create_thread", "think", "get_weather", "log_error"}
+    assert recorded["ReActWorkflow"] >= {
+        "create_thread",
+        "think",
+        "get_weather",
+        "log_error",
+        "request_approval",
+        "file_ticket",
+        "settle_request",
+    }
     assert recorded["WeatherAdviceWorkflow"] == {"fetch_weather", "generate_text"}
     assert recorded["SupportWorkflow"] >= {
         "create_thread",
@@ -153,9 +161,11 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
     assert recorded["ReviewWorkflow"] == {
         "validate_task",
         "write_task_draft",
-        "request_review",
+        "request_approval",
+        "notify",
+        "mark_request",
+        "settle_request",
         "save_approved",
-        "close_review",
     }
     assert recorded["ResilientTaskWorkflow"] == {
         "validate_task",

@@ -13,21 +13,6 @@ from tests.workflows import runs
 pytestmark = pytest.mark.usefixtures("worker")
 
 
-async def test_a_tool_that_needs_approval_is_refused_and_the_agent_learns_why(
-    client: Client, simulator: Simulator
-) -> None:
-    word = runs.token()
-
-    handle = await runs.start_react(client, f"File a ticket: the monitor {word} is broken.")
-    result = await runs.result_of(handle)
-
-    assert [call.outcome for call in result.tool_calls] == ["refused"]
-    assert "needs the approval of a person" in result.answer
-    assert not any("file_ticket" in name for name in await runs.activities_of(handle))
-    observed = (await simulator.calls(word))[-1]["body"]
-    assert "needs the approval of a person" in observed
-
-
 async def test_the_tool_calls_of_one_thought_run_side_by_side(
     client: Client, simulator: Simulator
 ) -> None:

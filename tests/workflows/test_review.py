@@ -3,7 +3,6 @@
 import pytest
 from temporalio.client import Client
 
-from durable_agents.db import reviews
 from durable_agents.db.engine import Database
 from tests.steering import Simulator
 from tests.workflows import runs
@@ -38,14 +37,15 @@ async def test_an_approved_text_is_saved_with_who_and_when(
     assert (taken.verdict, taken.revision) == ("approve", 1)
     assert (result.status, result.revision, result.decided_by) == ("approved", 1, "Ann")
     assert result.result == row.content == (await task_of(database, task_id)).result
-    assert result.digest == pending.digest == reviews.digest_of(row.content, 1)
+    assert result.digest == pending.digest == row.digest
     assert (row.status, row.decided_by, row.feedback) == ("approved", "Ann", "Fine.")
     assert row.decided_at == result.decided_at == taken.at
     assert result.usage.calls == 1
     assert (await runs.status_of(handle)).steps == (
         "validate task",
         "process",
-        "request review 1",
+        "request approval 1",
+        "settle 1",
         "wait for approval 1",
         "save approved",
     )

@@ -37,7 +37,7 @@ async def test_a_decision_that_would_not_count_is_refused_with_the_reason(
         "needs feedback": {**good, "verdict": "reject", "feedback": " \n"},
         "10,001 characters long; at most 10,000": {**good, "feedback": "x" * 10_001},
         "Its by is 201 characters": {**good, "by": "x" * 201},
-        "verdict Input should be 'approve' or 'reject'": {**good, "verdict": "perhaps"},
+        "verdict Input should be 'approve', 'reject' or 'edit'": {**good, "verdict": "perhaps"},
         "verdict Field required": {"digest": pending.digest},
         "valid dictionary": None,
         "It is no JSON object": "approve",

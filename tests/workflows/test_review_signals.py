@@ -7,6 +7,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
+from durable_agents.db.approvals import digest_of
 from durable_agents.db.engine import Database
 from durable_agents.models.approval import Decision
 from tests.steering import Simulator
@@ -67,12 +68,15 @@ async def test_a_signal_that_comes_early_is_kept_until_it_can_be_judged(
 ) -> None:
     task_id = await new_task(database)
     handle = await start(client, task_id)
-    digest = (await waiting(handle)).digest  # the simulator says the same when asked the same
+    await waiting(handle)
+    (row,) = await rows_of(database, handle)  # the simulator says the same when asked the same
     await handle.terminate()
 
     async with simulator.faults(task_id, {"kind": "latency", "latency_s": 0.5}):
         again = await start(client, task_id)
         await runs.until_step(again, "process")
+        run_id = again.first_execution_run_id or ""
+        digest = digest_of(run_id=run_id, step="review-1", revision=1, content=row.content)
         await again.signal(SIGNAL, Decision(verdict="approve", digest="0" * 16))
         await again.signal(SIGNAL, Decision(verdict="approve", digest=digest, by="Ann"))
         result = await runs.result_of(again)
@@ -92,6 +96,6 @@ async def test_the_same_signal_twice_counts_once(
     await waiting(handle, 2)
 
     rows = await rows_of(database, handle)
-    assert [row.status for row in rows] == ["rejected", "pending_review"]
+    assert [row.status for row in rows] == ["rejected", "pending"]
     assert (await runs.status_of(handle)).note != ""
     await handle.terminate()

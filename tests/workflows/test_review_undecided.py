@@ -3,29 +3,32 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
 
-from durable_agents.db import reviews
+from durable_agents.db.approval_lists import RequestRecord, get_request
+from durable_agents.db.approvals import Subject, add_request
 from durable_agents.db.engine import Database
-from durable_agents.db.flow_tables import Review
-from durable_agents.db.reviews import ReviewRecord
+from durable_agents.models.approval import Decision, PendingApproval, RequestApprovalInput
+from durable_agents.models.review import ReviewResult
 from tests.workflows import runs
 from tests.workflows.reviewing import (
     Handle,
     approval_of,
+    decide,
     new_task,
     rows_of,
     start,
+    submit,
     task_of,
     waiting,
 )
 from workers import reconciler
-from workers.reconciler import reconcile_reviews
-from workflows.review import WITHDRAWN
+from workers.reconciler import reconcile_requests
+from workflows.approval import WITHDRAWN
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -81,9 +84,9 @@ async def test_a_run_that_is_cancelled_while_it_requests_a_review_withdraws_it(
 ) -> None:
     task_id = await new_task(database)
     async with database.transaction() as connection:  # nobody can request a review meanwhile
-        await connection.execute(text("LOCK TABLE reviews IN SHARE ROW EXCLUSIVE MODE"))
+        await connection.execute(text("LOCK TABLE approval_requests IN SHARE ROW EXCLUSIVE MODE"))
         handle = await start(client, task_id)
-        await runs.until_step(handle, "request review 1")
+        await runs.until_step(handle, "request approval 1")
         await handle.cancel()
         await until_cancel_is_seen(handle)
     kind, _ = await runs.failure_of(handle)
@@ -95,7 +98,8 @@ async def test_a_run_that_is_cancelled_while_it_requests_a_review_withdraws_it(
         "validate-task",
         "process",
         "request-review-1",
-        "close-review-1",
+        "tell-new-review-1",
+        "settle-review-1",
     ]
 
 
@@ -111,12 +115,12 @@ async def until_cancel_is_seen(handle: Handle) -> None:
     await runs.until(seen, "the cancel")
 
 
-async def reconciled(client: Client, database: Database, row: ReviewRecord) -> ReviewRecord:
-    """A review after the reconciler has looked at it."""
-    before = row.review_id - 1
-    await reconcile_reviews(client, database, open_for=timedelta(0), after=before)
+async def reconciled(client: Client, database: Database, row: RequestRecord) -> RequestRecord:
+    """A request after the reconciler has looked at it."""
+    before = row.request_id - 1
+    await reconcile_requests(client, database, open_for=timedelta(0), after=before)
     async with database.statement() as connection:
-        return await reviews.get_review(connection, row.review_id)
+        return await get_request(connection, row.request_id)
 
 
 async def test_the_reconciler_withdraws_the_request_of_a_terminated_run_and_says_why(
@@ -130,7 +134,7 @@ async def test_the_reconciler_withdraws_the_request_of_a_terminated_run_and_says
     await handle.terminate()
     after = await reconciled(client, database, row)
 
-    assert (while_it_waits.status, while_it_waits.decided_at) == ("pending_review", None)
+    assert (while_it_waits.status, while_it_waits.decided_at) == ("pending", None)
     assert (after.status, after.feedback) == ("withdrawn", "The run was terminated.")
     assert (after.decided_by, after.decided_at is None) == ("", False)
 
@@ -140,62 +144,98 @@ async def test_the_reconciler_withdraws_a_request_of_no_run(
 ) -> None:
     word = runs.token()
     async with database.transaction() as connection:
-        await reviews.request_review(
-            connection, workflow_id=word, run_id=word, task_id="t", revision=1, content="A text."
-        )
-        row = await reviews.get_review(
-            connection,
-            await connection.scalar(select(Review.review_id).filter_by(run_id=word)) or 0,
-        )
+        asked = RequestApprovalInput(step="review-1", kind="review")
+        subject = Subject(title="t", content="A text.")
+        added = await add_request(connection, asked, subject, workflow_id=word, run_id=word)
+        row = await get_request(connection, added.request_id)
 
     after = await reconciled(client, database, row)
 
     assert (after.status, after.feedback[:27]) == ("withdrawn", "The server knows no such ru")
 
 
-async def test_a_request_stays_open_for_the_run_that_a_reset_puts_in_place(
+async def test_a_run_that_was_reset_asks_anew_and_takes_no_decision_on_what_it_asked_before(
     client: Client, database: Database
 ) -> None:
     handle = await start(client, await new_task(database))
-    pending = await waiting(handle)
-    (row,) = await rows_of(database, handle)
+    before = await waiting(handle)
 
     again = await reset(client, handle)
-    while_it_waits = await reconciled(client, database, row)
-    assert await waiting(again) == pending.model_copy(
-        update={"closes_at": (await waiting(again)).closes_at}
-    )
-    await again.terminate()
-    after = await reconciled(client, database, row)
+    asked = await until_another(again, before)
+    stale = Decision(verdict="approve", digest=before.digest, by="Ann")
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await submit(again, stale)
+    rows = await rows_of(database, handle)
 
-    assert while_it_waits.status == "pending_review"
-    assert (after.status, after.feedback) == ("withdrawn", "The run was terminated.")
+    assert "about another text" in str(refused.value.cause)
+    assert [row.status for row in rows] == ["withdrawn", "pending"]
+    assert "reset" in rows[0].feedback
+    assert rows[0].content == rows[1].content
+    await decide(again, asked, verdict="approve", by="Ann")
+    assert (await runs.result_of(again)).status == "approved"
 
 
-async def reset(client: Client, handle: Handle) -> Handle:
-    """Let another run take the place of one, from its latest workflow task on."""
-    finished = [
+async def test_a_decision_that_a_reset_applies_again_changes_nothing(
+    client: Client, database: Database
+) -> None:
+    handle = await start(client, await new_task(database))
+    before = await waiting(handle)
+    point = await finished_tasks(handle)
+    await handle.signal("decide", Decision(verdict="approve", digest=before.digest, by="Ann"))
+    await runs.result_of(handle)
+
+    again = await reset(client, handle, point[-1])
+    asked = await until_another(again, before)
+
+    rows = await rows_of(database, handle)
+    assert asked.digest != before.digest
+    assert [row.status for row in rows] == ["approved", "pending"]
+    await decide(again, asked, verdict="approve", by="Bo")
+    assert (await runs.result_of(again)).decided_by == "Bo"
+
+
+async def until_another(handle: Handle, before: PendingApproval) -> PendingApproval:
+    """What a run waits for, once it is something else than before."""
+    found: list[PendingApproval] = []
+
+    async def there() -> bool:
+        pending = (await approval_of(handle)).pending
+        found[:] = [pending] if pending is not None and pending.digest != before.digest else []
+        return bool(found)
+
+    await runs.until(there, "another request")
+    return found[0]
+
+
+async def finished_tasks(handle: Handle) -> list[int]:
+    """The workflow tasks of a run that are done."""
+    return [
         event.event_id
         for event in await runs.events_of(handle)
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
     ]
+
+
+async def reset(client: Client, handle: Handle, task: int = 0) -> Handle:
+    """Let another run take the place of one, from a workflow task on: its latest one."""
+    task = task or (await finished_tasks(handle))[-1]
     answer = await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=handle.id),
             reason="A test.",
             request_id=runs.token(),
-            workflow_task_finish_event_id=finished[-1],
+            workflow_task_finish_event_id=task,
         )
     )
-    return client.get_workflow_handle(handle.id, run_id=answer.run_id)
+    return client.get_workflow_handle(handle.id, run_id=answer.run_id, result_type=ReviewResult)
 
 
-async def test_the_reconciler_looks_at_some_reviews_at_a_time(
+async def test_the_reconciler_looks_at_some_requests_at_a_time(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciler, "REVIEWS_AT_ONCE", 1)
-    rows: list[ReviewRecord] = []
+    monkeypatch.setattr(reconciler, "REQUESTS_AT_ONCE", 1)
+    rows: list[RequestRecord] = []
     for _ in range(2):
         handle = await start(client, await new_task(database))
         await waiting(handle)
@@ -203,13 +243,13 @@ async def test_the_reconciler_looks_at_some_reviews_at_a_time(
         await handle.terminate()
     first, second = rows
 
-    go_on = await reconcile_reviews(
-        client, database, open_for=timedelta(0), after=first.review_id - 1
+    go_on = await reconcile_requests(
+        client, database, open_for=timedelta(0), after=first.request_id - 1
     )
-    end = await reconcile_reviews(client, database, open_for=timedelta(0), after=second.review_id)
+    end = await reconcile_requests(client, database, open_for=timedelta(0), after=second.request_id)
 
-    assert go_on == first.review_id
+    assert go_on == first.request_id
     assert end == 0
     async with database.statement() as connection:
-        assert (await reviews.get_review(connection, first.review_id)).status == "withdrawn"
-        assert (await reviews.get_review(connection, second.review_id)).status == "pending_review"
+        assert (await get_request(connection, first.request_id)).status == "withdrawn"
+        assert (await get_request(connection, second.request_id)).status == "pending"

@@ -62,4 +62,5 @@ FILE_TICKET = Tool(
     effect=True,
     timeout=timedelta(seconds=10),  # the mutation itself closes within 5 s
     about=lambda arguments: shortened(arguments.subject),
+    consequences="A ticket is filed, and the people of the support team act on it.",
 )

@@ -5,7 +5,7 @@ from typing import cast
 from alembic import context
 from sqlalchemy import Connection
 
-from durable_agents.db import flow_tables, people_tables, pool_tables  # noqa: F401 - metadata
+from durable_agents.db import approval_tables, flow_tables, people_tables, pool_tables  # noqa: F401
 from durable_agents.db.tables import Base
 
 connection = cast(Connection, context.config.attributes["connection"])

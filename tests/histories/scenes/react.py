@@ -1,14 +1,29 @@
 """Runs of `ReActWorkflow` to record."""
 
+import json
+
 from durable_agents.models.react import ReActInput
+from tests.histories.deciding import deciding
 from tests.histories.scene import DOWN, HANG, Scene, cancel_in
+
+FILING = ReActInput(task="File a ticket: my monitor is broken.", asked_by="bo")
+FILED = "file_ticket-1.1"
+EDIT = json.dumps({"subject": "Monitor", "description": "It is broken.", "priority": "low"})
 
 SCENES = (
     Scene(
         "react.two_tools",
         ReActInput(task="What is 12.5 % of 2480, and what is the weather in Oslo?", user_id="u-1"),
     ),
-    Scene("react.approval_refused", ReActInput(task="File a ticket: my monitor is broken.")),
+    Scene("react.approved", FILING, meddle=deciding(FILED, {"verdict": "approve"})),
+    Scene(
+        "react.rejected",
+        FILING,
+        meddle=deciding(FILED, {"verdict": "reject", "feedback": "Call them instead."}),
+    ),
+    Scene("react.edited", FILING, meddle=deciding(FILED, {"verdict": "edit", "edit": EDIT})),
+    Scene("react.approval_expired", FILING.model_copy(update={"decision_deadline_s": 0.3})),
+    Scene("react.approval_withdrawn", FILING, meddle=cancel_in(f"wait for approval {FILED}")),
     Scene(
         "react.unknown_tool",
         ReActInput(task="What is 6 * 7 (a)?"),

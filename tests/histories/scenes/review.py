@@ -1,25 +1,10 @@
 """Runs of `ReviewWorkflow` to record."""
 
-from collections.abc import Awaitable, Callable
-
-from durable_agents.models.approval import ApprovalState
+from durable_agents.models.approval import ApprovalOptions, ApprovalState
 from durable_agents.models.review import ReviewInput
+from tests.histories.deciding import deciding, rejecting_then
 from tests.histories.scene import Handle, Scene, cancel_in
 from tests.workflows.runs import until_step
-
-
-def deciding(*decisions: dict[str, str]) -> Callable[[Handle], Awaitable[None]]:
-    """Decide on one revision after the other, as people would."""
-
-    async def meddle(handle: Handle) -> None:
-        for revision, decision in enumerate(decisions, 1):
-            await until_step(handle, f"wait for approval {revision}")
-            state = await handle.query("approval", result_type=ApprovalState)
-            assert state.pending is not None
-            given = {"digest": state.pending.digest, "by": "Ann", **decision}
-            await handle.execute_update("submit_decision", given)  # pyright: ignore[reportUnknownMemberType] - the SDK's type
-
-    return meddle
 
 
 async def signal_stray_and_good(handle: Handle) -> None:
@@ -37,12 +22,45 @@ SCENES = (
     Scene(
         "review.approved_after_rejection",
         ReviewInput(task_id="task-5"),
-        meddle=deciding({"verdict": "reject", "feedback": "Shorter."}, {"verdict": "approve"}),
+        meddle=rejecting_then("Shorter.", {"verdict": "approve"}),
     ),
     Scene(
         "review.rejected",
         ReviewInput(task_id="task-5", max_revisions=0),
-        meddle=deciding({"verdict": "reject", "feedback": "No."}),
+        meddle=deciding("1", {"verdict": "reject", "feedback": "No."}),
+    ),
+    Scene(
+        "review.edited",
+        ReviewInput(task_id="task-5"),
+        meddle=deciding("1", {"verdict": "edit", "edit": "What Ann wrote."}),
+    ),
+    Scene(
+        "review.approved_by_default",
+        ReviewInput(
+            task_id="task-5",
+            decision_deadline_s=0.3,
+            approval=ApprovalOptions(default_verdict="approve"),
+        ),
+    ),
+    Scene(
+        "review.escalated",
+        ReviewInput(
+            task_id="task-5",
+            decision_deadline_s=1.5,
+            approval=ApprovalOptions(
+                reviewer="editors",
+                escalate_to="chiefs",
+                remind_after_s=0.2,
+                escalate_after_s=0.5,
+                default_verdict="reject",
+            ),
+            max_revisions=0,
+        ),
+    ),
+    Scene(
+        "review.two_approved",
+        ReviewInput(task_id="task-5", approval=ApprovalOptions(needed=2)),
+        meddle=deciding("1", {"verdict": "approve"}, {"verdict": "approve", "by": "Bo"}),
     ),
     Scene("review.signalled", ReviewInput(task_id="task-5"), meddle=signal_stray_and_good),
     Scene("review.expired", ReviewInput(task_id="task-5", decision_deadline_s=0.5)),

@@ -1,0 +1,238 @@
+"""F9: calls that need a person's approval wait for it, and run once, not at all, or as edited."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowUpdateFailedError
+
+from durable_agents.db import approval_lists, approvals
+from durable_agents.db.approval_lists import RequestRecord
+from durable_agents.db.engine import Database
+from durable_agents.models.approval import ApprovalOptions
+from durable_agents.models.react import ReActResult
+from tests.steering import Simulator
+from tests.workflows import runs
+from tests.workflows.reviewing import Handle, approval_of, decide, rows_of
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+STEP = "wait for approval file_ticket-1.1"
+
+
+async def filing(client: Client, word: str, **options: Any) -> Handle:
+    """An agent that waits for leave to file a ticket."""
+    task = f"file a ticket for account A-1001: printer {word} is on fire"
+    handle = await runs.start_react(client, task, **options)
+    await runs.until_step(handle, STEP)
+    return handle
+
+
+async def tickets_about(database: Database, word: str) -> int:
+    query = text("SELECT count(*) FROM tickets WHERE description LIKE :word OR subject LIKE :word")
+    async with database.statement() as connection:
+        return int(await connection.scalar(query, {"word": f"%{word}%"}) or 0)
+
+
+async def request_of(database: Database, handle: Handle) -> RequestRecord:
+    (row,) = await rows_of(database, handle)
+    return row
+
+
+async def test_an_approved_call_runs_exactly_once(client: Client, database: Database) -> None:
+    word = runs.token()
+    handle = await filing(client, word, asked_by="bo")
+    waiting = (await approval_of(handle)).waiting
+    before = await tickets_about(database, word)
+
+    await decide(handle, waiting[0], verdict="approve", by="Ann")
+    result = await runs.result_of(handle)
+
+    row = await request_of(database, handle)
+    assert before == 0
+    assert await tickets_about(database, word) == 1
+    assert [(call.tool, call.outcome) for call in result.tool_calls] == [("file_ticket", "done")]
+    assert (row.kind, row.tool, row.asked_by) == ("tool", "file_ticket", "bo")
+    assert word in json.dumps(row.arguments)
+    assert "support team" in row.consequences
+    assert (row.status, row.decided_by, row.verified, row.via) == (
+        "approved",
+        "Ann",
+        False,
+        "update",
+    )
+    assert "has been filed" in result.answer
+
+
+async def test_a_rejected_call_is_not_made_and_the_agent_answers_to_the_feedback(
+    client: Client, database: Database, simulator: Simulator
+) -> None:
+    word = runs.token()
+    handle = await filing(client, word)
+    waiting = (await approval_of(handle)).waiting
+
+    await decide(handle, waiting[0], verdict="reject", by="Ann", feedback="Call them instead.")
+    result = await runs.result_of(handle)
+
+    assert await tickets_about(database, word) == 0
+    assert [call.outcome for call in result.tool_calls] == ["refused"]
+    assert "rejected this call" in result.answer
+    seen = (await simulator.calls(word))[-1]["body"]
+    assert "Call them instead." in seen
+    assert 'untrusted source=\\"reviewer\\"' in seen  # nobody vouches for who said it
+    assert not any(name == "file_ticket-1.1" for name in await runs.activities_of(handle))
+
+
+async def test_an_edited_call_runs_with_the_arguments_of_the_person(
+    client: Client, database: Database, simulator: Simulator
+) -> None:
+    word, other = runs.token(), runs.token()
+    handle = await filing(client, word)
+    pending = (await approval_of(handle)).waiting[0]
+    edit = {"subject": f"Fire {other}", "description": f"It burns: {other}.", "priority": "high"}
+
+    await decide(handle, pending, verdict="edit", by="Ann", edit=json.dumps(edit))
+    result = await runs.result_of(handle)
+
+    row = await request_of(database, handle)
+    assert (await tickets_about(database, word), await tickets_about(database, other)) == (0, 1)
+    assert row.edited_arguments == edit
+    assert [(call.about, call.outcome) for call in result.tool_calls] == [(f"Fire {other}", "done")]
+    assert "A person changed the arguments" in (await simulator.calls(word))[-1]["body"]
+
+
+async def test_a_long_edit_is_stored_and_named(client: Client, database: Database) -> None:
+    word = runs.token()
+    handle = await filing(client, word)
+    pending = (await approval_of(handle)).waiting[0]
+    edit = json.dumps({"subject": word, "description": f"{word} " + "x" * 9_900, "priority": "low"})
+    async with database.statement() as connection:
+        edit_id = await approvals.save_edit(connection, pending.request_id, edit + " " * 200)
+        foreign = await approvals.save_edit(connection, pending.request_id + 1, edit)
+
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await decide(handle, pending, verdict="edit", by="Ann", edit_id=foreign)
+    await decide(handle, pending, verdict="edit", by="Ann", edit_id=edit_id)
+    await runs.result_of(handle)
+
+    assert "There is no edit" in str(refused.value.cause)
+    assert await tickets_about(database, word) == 1
+
+
+async def test_an_edit_that_does_not_fit_the_tool_is_refused_and_the_call_still_waits(
+    client: Client, database: Database
+) -> None:
+    handle = await filing(client, runs.token())
+    pending = (await approval_of(handle)).waiting[0]
+
+    refused = {
+        "do not fit": '{"subject": "x"}',
+        "not valid JSON": '{"subject": NaN}',
+        "is not an argument": '{"subject": "x", "description": "y", "to": "z"}',
+    }
+    for reason, edit in refused.items():
+        with pytest.raises(WorkflowUpdateFailedError) as error:
+            await decide(handle, pending, verdict="edit", by="Ann", edit=edit)
+        assert reason in str(error.value.cause)
+
+    async def written() -> bool:
+        async with database.statement() as connection:
+            tries = await approval_lists.decisions_on(connection, pending.request_id)
+        return [one.counted for one in tries] == [False] * 3
+
+    await runs.until(written, "the refusals are written down")
+    assert (await runs.status_of(handle)).step == STEP
+    await handle.terminate()
+
+
+async def test_nobody_decides_and_the_agent_goes_on_without(
+    client: Client, database: Database
+) -> None:
+    handle = await runs.start_react(
+        client, f"file a ticket: printer {runs.token()}", decision_deadline_s=0.3
+    )
+    result = await runs.result_of(handle)
+
+    row = await request_of(database, handle)
+    assert row.status == "expired"
+    assert [call.outcome for call in result.tool_calls] == ["refused"]
+    assert "nobody decided" in result.answer
+
+
+async def test_an_approval_by_default_counts_where_the_request_says_so(
+    client: Client, database: Database
+) -> None:
+    word = runs.token()
+    handle = await runs.start_react(
+        client,
+        f"file a ticket: printer {word}",
+        decision_deadline_s=0.3,
+        approval=ApprovalOptions(default_verdict="approve"),
+    )
+    result = await runs.result_of(handle)
+
+    row = await request_of(database, handle)
+    assert (row.status, row.decided_by, row.via) == ("approved", "", "default")
+    assert [call.outcome for call in result.tool_calls] == ["done"]
+    assert await tickets_about(database, word) == 1
+
+
+async def test_the_deadline_of_the_run_rests_while_it_waits_for_a_person(
+    client: Client,
+) -> None:
+    handle = await filing(client, runs.token(), deadline_s=3)
+    pending = (await approval_of(handle)).waiting[0]
+
+    async def longer() -> bool:  # than the run may work
+        return (datetime.now(UTC) - (await handle.describe()).start_time).total_seconds() > 3
+
+    await runs.until(longer, "the deadline would be over")
+    await decide(handle, pending, verdict="approve", by="Ann")
+
+    assert (await runs.result_of(handle)).stopped == "answered"
+
+
+async def test_a_run_that_is_cancelled_withdraws_the_request_and_files_nothing(
+    client: Client, database: Database
+) -> None:
+    word = runs.token()
+    handle = await filing(client, word)
+
+    await handle.cancel()
+    kind, _ = await runs.failure_of(handle)
+
+    row = await request_of(database, handle)
+    assert kind == "CancelledError"
+    assert row.status == "withdrawn"
+    assert await tickets_about(database, word) == 0
+
+
+async def test_a_thousand_stray_signals_cost_the_run_little_and_decide_nothing(
+    client: Client, database: Database
+) -> None:
+    handle = await filing(client, runs.token())
+    pending = (await approval_of(handle)).waiting[0]
+    strays: list[Any] = [
+        {"verdict": "approve", "digest": "0123"},
+        "approve",
+        {"verdict": "reject", "digest": pending.digest},
+        {"verdict": "approve", "digest": pending.digest, "signature": "f" * 64},
+    ]
+
+    for number in range(1000):
+        await handle.signal("decide", strays[number % len(strays)])
+    await decide(handle, pending, verdict="approve", by="Ann")
+    result: ReActResult = await runs.result_of(handle)
+
+    kinds = [event.event_type for event in await runs.events_of(handle)]
+    signals = kinds.count(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
+    tasks = sum("WORKFLOW_TASK" in EventType.Name(kind) for kind in kinds)
+    row = await request_of(database, handle)
+    assert signals == 1000
+    assert len(kinds) - signals - tasks < 250
+    assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED not in kinds
+    assert (row.status, row.decided_by) == ("approved", "Ann")
+    assert [call.outcome for call in result.tool_calls] == ["done"]
