@@ -1,8 +1,8 @@
 """Touches documents, and the model that reads them: section by section, never a whole one.
 
-What was noted of a section is stored with its usage, so that an attempt goes on where the one
-before it stopped. A worker holds one window of a document for each activity at work, however
-long the document is.
+What was noted of a section is stored with the rows of its calls, so that an attempt goes on where
+the one before it stopped. A worker holds one window of a document for each activity at work,
+however long the document is.
 """
 
 import time
@@ -20,7 +20,7 @@ from durable_agents.agent.toolbox import fenced
 from durable_agents.db import documents
 from durable_agents.db.documents import Note
 from durable_agents.db.engine import Database
-from durable_agents.db.usage import record_call
+from durable_agents.db.usage import record_call, usage_of_step
 from durable_agents.models.analyze_document import (
     SUMMARIES_AT_ONCE,
     BranchFindings,
@@ -33,8 +33,12 @@ from durable_agents.models.analyze_document import (
     Summary,
     Topics,
 )
-from durable_agents.models.errors import ConfigurationError, InputError, TransientError
-from durable_agents.models.status import Usage
+from durable_agents.models.errors import (
+    ConfigurationError,
+    InputError,
+    QuotaWaitError,
+    TransientError,
+)
 
 SAMPLE_CHARS = 8000
 SUMMARY_CHARS = 1200
@@ -80,7 +84,8 @@ class DocumentActivities:
         """Let the branch's agent read some sections in order, but for those it has notes of.
 
         Hands back what is left when it takes long, or when the model stays away after some of
-        them: the next activity begins with fresh attempts.
+        them: the next activity begins with fresh attempts. A wait for a quota is one of the
+        attempts of this one.
 
         Raises:
             InputError: The document has changed or is gone.
@@ -94,24 +99,28 @@ class DocumentActivities:
             notes = await documents.read_notes(
                 connection, run_id, branch, first=request.first, count=request.count
             )
-        used = {note.section: _usage(note) for note in notes}
+        noted = {note.section for note in notes}
         source = _Source(self._database, run_id, request)
         read, fresh = 0, 0
         for section in range(request.first, request.first + request.count):
-            if section not in used:
+            if section not in noted:
                 if fresh and time.monotonic() - began > PATIENCE_S:
                     break
                 try:
-                    used[section] = await self._read(request, section, await source.text(section))
+                    await self._read(request, section, await source.text(section))
+                except QuotaWaitError:  # the next attempt goes on here, after the wait
+                    raise
                 except TransientError:
                     if not fresh:
                         raise
                     break
                 fresh += 1
             read += 1
-        return SectionsRead(read=read, usage=sum(used.values(), Usage()))
+        async with self._database.statement() as connection:  # of all attempts, each call once
+            usage = await usage_of_step(connection, step_of())
+        return SectionsRead(read=read, usage=usage)
 
-    async def _read(self, request: ReadSectionsInput, section: int, text: str) -> Usage:
+    async def _read(self, request: ReadSectionsInput, section: int, text: str) -> None:
         """Let the agent read one section, and keep its note."""
         agent = get_agent(f"document_{request.branch}")
         output_type = OUTPUT[request.branch]
@@ -131,7 +140,6 @@ class DocumentActivities:
         note = {
             "value": _capped(parse_output(output_type, asked.answer)),
             "chars": len(text),
-            "usage": asked.usage.model_dump(mode="json"),
             "model": asked.answer.model,
         }
         branch = _key(request.branch, request.level)
@@ -139,7 +147,6 @@ class DocumentActivities:
             for record in asked.records:
                 await record_call(connection, record)
             await documents.save_note(connection, step_of().run_id, Note(branch, section, note))
-        return asked.usage
 
     @activity.defn(name="combine_notes")
     async def combine_notes(self, request: CombineInput) -> BranchFindings:
@@ -218,10 +225,6 @@ class _Source:
 def _key(branch: str, level: int) -> str:
     """How the notes of a branch are named on a level."""
     return f"{branch}/{level}" if level else branch
-
-
-def _usage(note: Note) -> Usage:
-    return Usage.model_validate(note.note["usage"])
 
 
 def _capped(value: BaseModel) -> dict[str, Any]:

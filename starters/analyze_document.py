@@ -6,7 +6,7 @@ import typer
 
 from durable_agents.models.analyze_document import DocumentAnalysisInput, DocumentAnalysisResult
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, Id, NoWait, User
+from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import main_of, note, run, say
 
@@ -20,6 +20,8 @@ def analyze_document(
     ] = False,
     deadline: Deadline = 3600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -30,7 +32,7 @@ def analyze_document(
         request = DocumentAnalysisInput(
             document_id=document_id, allow_partial=partial, user_id=user, deadline_s=deadline
         )
-        flow = Flow(WORKFLOW, "analyze-document", f"analyse {document_id}", user)
+        flow = Flow(WORKFLOW, "analyze-document", f"analyse {document_id}", user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, DocumentAnalysisResult, options)
         if result is not None and not as_json:

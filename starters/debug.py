@@ -6,7 +6,7 @@ import typer
 
 from durable_agents.models.debug import DebugInput, DebugResult
 from durable_agents.runtime.settings import Settings
-from starters.options import AsJson, Deadline, Id, NoWait, User
+from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import main_of, note, run, say
 
@@ -20,6 +20,8 @@ def debug(
     pause: Pause = 0,
     deadline: Deadline = 600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -28,7 +30,7 @@ def debug(
 
     async def work(settings: Settings) -> None:
         request = DebugInput(values=tuple(values), pause_s=pause, deadline_s=deadline, user_id=user)
-        flow = Flow(WORKFLOW, "debug", f"{len(values)} values", user)
+        flow = Flow(WORKFLOW, "debug", f"{len(values)} values", user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, DebugResult, options)
         if result is not None and not as_json:

@@ -9,7 +9,7 @@ from durable_agents.db.engine import Database
 from durable_agents.models.external_call import ExternalCallInput, ExternalCallResult
 from durable_agents.runtime.settings import Settings
 from starters.database import database_url
-from starters.options import AsJson, Deadline, Id, NoWait, User
+from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import main_of, note, run, say
 
@@ -31,6 +31,8 @@ def external_call(
     whole: Whole = False,
     deadline: Deadline = 600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -47,7 +49,9 @@ def external_call(
             user_id=user,
             deadline_s=deadline,
         )
-        flow = Flow(WORKFLOW, "external-call", f"fetch {url.partition('?')[0]}", user)
+        flow = Flow(
+            WORKFLOW, "external-call", f"fetch {url.partition('?')[0]}", user, tenant, priority
+        )
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, ExternalCallResult, options)
         if result is not None and not as_json:

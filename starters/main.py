@@ -8,7 +8,7 @@ import typer
 
 from starters.terminal import run_to_end
 
-PARTS, FLOWS, RUNS = "Parts", "Flows", "Runs"
+PARTS, FLOWS, KNOWLEDGE, RUNS = "Parts", "Flows", "Knowledge", "Runs"
 COMMANDS = {
     "demo": ("starters.demo", "demo", PARTS),
     "up": ("starters.up", "up", PARTS),
@@ -29,9 +29,12 @@ COMMANDS = {
     "decide": ("starters.decide", "decide", RUNS),
     "analyze-document": ("starters.analyze_document", "analyze_document", FLOWS),
     "research": ("starters.research", "research", FLOWS),
+    "ingest": ("starters.ingest", "ingest", KNOWLEDGE),
+    "search": ("starters.search", "search", KNOWLEDGE),
     "status": ("starters.inspect", "status", RUNS),
     "list": ("starters.inspect", "list_runs", RUNS),
     "cancel": ("starters.inspect", "cancel", RUNS),
+    "pool": ("starters.work_pool", "app", RUNS),
 }
 """Each command's module, what it is there, and where `--help` shows it."""
 

@@ -32,6 +32,12 @@ RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id.", callba
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Start the run and return at once.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 User = Annotated[str, typer.Option("--user", help="For whom the run works; an opaque id.")]
+Tenant = Annotated[
+    str, typer.Option("--tenant", help="Whose turn its steps take; the user when left out.")
+]
+PriorityKey = Annotated[
+    int, typer.Option("--priority", help="Its steps come first (1) to last (5).", min=1, max=5)
+]
 Deadline = Annotated[float, typer.Option("--deadline", help="Seconds the run may take.", min=0.1)]
 File = Annotated[
     Path | None, typer.Option("--file", help="Read it from this file instead, as UTF-8.")

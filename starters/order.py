@@ -6,7 +6,7 @@ import typer
 
 from durable_agents.models.order import OrderInput, OrderResult
 from durable_agents.runtime.settings import Settings
-from starters.options import AsJson, Deadline, Id, NoWait, User
+from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import main_of, note, run, say
 
@@ -17,6 +17,8 @@ def order(
     order_id: Annotated[str, typer.Argument(help="An order of the table of orders.")],
     deadline: Deadline = 600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -25,7 +27,7 @@ def order(
 
     async def work(settings: Settings) -> None:
         request = OrderInput(order_id=order_id, user_id=user, deadline_s=deadline)
-        flow = Flow(WORKFLOW, "order", f"order {order_id}", user)
+        flow = Flow(WORKFLOW, "order", f"order {order_id}", user, tenant, priority)
         # One run an order at a time: a second start while it works is refused by its id.
         options = StartOptions(workflow_id or f"order-{order_id}", not no_wait, as_json, True)
         result = await start_and_report(settings, flow, request, OrderResult, options)

@@ -6,7 +6,7 @@ import typer
 
 from durable_agents.models.process_task import TaskInput, TaskResult
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, Id, NoWait
+from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import main_of, note, run, say
 
@@ -23,6 +23,8 @@ def process_task(
     task_id: Annotated[str, typer.Argument(help="A task of the table of tasks.")],
     user: Annotated[str, typer.Option("--user", help="The user whose task it is.")],
     deadline: Deadline = 600,
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -31,7 +33,7 @@ def process_task(
 
     async def work(settings: Settings) -> None:
         request = TaskInput(user_id=user, task_id=task_id, deadline_s=deadline)
-        flow = Flow(WORKFLOW, "process-task", f"task {task_id}", user)
+        flow = Flow(WORKFLOW, "process-task", f"task {task_id}", user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, TaskResult, options)
         if result is not None and not as_json:

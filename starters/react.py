@@ -7,7 +7,7 @@ import typer
 
 from durable_agents.models.react import ReActInput, ReActResult
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, File, Id, NoWait, User, text_of
+from starters.options import AsJson, Deadline, File, Id, NoWait, PriorityKey, Tenant, User, text_of
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import EXIT_NO_ANSWER, fail, main_of, note, one_line, run, say
 
@@ -29,6 +29,8 @@ def react(
     thread: Annotated[int, typer.Option(help="Go on with this conversation.", min=0)] = 0,
     deadline: Deadline = 3600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -50,7 +52,7 @@ def react(
             max_calls=max_calls,
             deadline_s=deadline,
         )
-        flow = Flow(WORKFLOW, "react", f"{agent}: {text}", user)
+        flow = Flow(WORKFLOW, "react", f"{agent}: {text}", user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, ReActResult, options)
         if result is not None:

@@ -7,27 +7,28 @@ import typer
 
 from durable_agents.models.research import ResearchInput, ResearchResult
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, File, Id, NoWait, User, text_of
+from starters.options import AsJson, Deadline, File, Id, NoWait, PriorityKey, Tenant, User, text_of
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import main_of, note, run, say
 
 WORKFLOW = "ResearchWorkflow"
 
+Query = Annotated[str | None, typer.Argument(help="The question; `-` reads standard input.")]
+Threshold = Annotated[float, typer.Option(help="The confidence that suffices.", min=0, max=1)]
+
 
 def research(
-    query: Annotated[
-        str | None, typer.Argument(help="The question; `-` reads standard input.")
-    ] = None,
+    query: Query = None,
     file: File = None,
     max_rounds: Annotated[int, typer.Option(help="Refinements at most.", min=0, max=20)] = 3,
-    threshold: Annotated[
-        float, typer.Option(help="The confidence that suffices.", min=0, max=1)
-    ] = 0.8,
+    threshold: Threshold = 0.8,
     max_tokens: Annotated[int, typer.Option(help="Budget in tokens; 0 sets none.", min=0)] = 0,
     max_cost: Annotated[float, typer.Option(help="Budget in US dollars; 0: none.", min=0)] = 0,
     max_calls: Annotated[int, typer.Option(help="Budget in model calls; 0: none.", min=0)] = 0,
     deadline: Deadline = 3600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -48,7 +49,7 @@ def research(
             max_cost_usd=max_cost,
             max_calls=max_calls,
         )
-        flow = Flow(WORKFLOW, "research", text, user)
+        flow = Flow(WORKFLOW, "research", text, user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, ResearchResult, options)
         if result is not None and not as_json:

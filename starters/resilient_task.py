@@ -6,7 +6,7 @@ import typer
 
 from durable_agents.models.resilient_task import ResilientTaskInput, ResilientTaskResult
 from durable_agents.runtime.settings import Settings
-from starters.options import AsJson, Deadline, Id, NoWait, User
+from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import main_of, note, run, say
 
@@ -17,6 +17,8 @@ def resilient_task(
     task_id: Annotated[str, typer.Argument(help="A task of the table of tasks.")],
     deadline: Deadline = 3600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -25,7 +27,7 @@ def resilient_task(
 
     async def work(settings: Settings) -> None:
         request = ResilientTaskInput(task_id=task_id, user_id=user, deadline_s=deadline)
-        flow = Flow(WORKFLOW, "resilient-task", f"task {task_id}", user)
+        flow = Flow(WORKFLOW, "resilient-task", f"task {task_id}", user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, ResilientTaskResult, options)
         if result is not None and not as_json:

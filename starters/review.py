@@ -6,7 +6,7 @@ import typer
 
 from durable_agents.models.review import DAY_S, ReviewInput, ReviewResult
 from durable_agents.runtime.settings import Settings
-from starters.options import AsJson, Deadline, Id, NoWait, User
+from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import EXIT_NO_ANSWER, main_of, note, run, say
 
@@ -23,6 +23,8 @@ def review(
     ] = 3 * DAY_S,
     deadline: Deadline = 30 * DAY_S,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -37,7 +39,7 @@ def review(
             user_id=user,
             deadline_s=deadline,
         )
-        flow = Flow(WORKFLOW, "review", f"review task {task_id}", user)
+        flow = Flow(WORKFLOW, "review", f"review task {task_id}", user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         if not as_json:
             note("`durable-agents decide ID` shows the text that waits, and takes the decision.")

@@ -7,17 +7,19 @@ import typer
 
 from durable_agents.models.route import RoutingInput, RoutingResult
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, File, Id, NoWait, User, text_of
+from starters.options import AsJson, Deadline, File, Id, NoWait, PriorityKey, Tenant, User, text_of
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import EXIT_NO_ANSWER, main_of, note, run, say
 
 WORKFLOW = "RoutingWorkflow"
 
+Message = Annotated[
+    str | None, typer.Argument(help="What somebody writes; `-` reads standard input.")
+]
+
 
 def route(
-    message: Annotated[
-        str | None, typer.Argument(help="What somebody writes; `-` reads standard input.")
-    ] = None,
+    message: Message = None,
     file: File = None,
     threshold: Annotated[
         float, typer.Option(help="Less sure than this goes to general.", min=0, max=1)
@@ -25,6 +27,8 @@ def route(
     max_rounds: Annotated[int, typer.Option(help="Rounds of think and act at most.", min=1)] = 5,
     deadline: Deadline = 3600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -42,7 +46,7 @@ def route(
             max_rounds=max_rounds,
             deadline_s=deadline,
         )
-        flow = Flow(WORKFLOW, "route", text, user)
+        flow = Flow(WORKFLOW, "route", text, user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, RoutingResult, options)
         if result is None:

@@ -25,6 +25,7 @@ from durable_agents.models import queues
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.models.saga import SagaOutcome
 from durable_agents.runtime.connection import connect, run_url
+from durable_agents.runtime.priorities import DEFAULT, priority_of
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
 from starters.outcomes import outcome_of, tell_outcome
 from starters.presence import AWAY, nobody_works
@@ -64,18 +65,28 @@ class StartOptions:
 
 @dataclass(frozen=True)
 class Flow:
-    """What is started: the workflow by name, the pattern it shows, and one line about the run."""
+    """What is started: the workflow by name, the pattern it shows, and one line about the run.
+
+    Its steps take the turns of its tenant, which is its user where none is named.
+    """
 
     workflow: str
     pattern: str
     summary: str
     user_id: str = ""
+    tenant: str = ""
+    priority: int = DEFAULT
 
 
 async def start(
-    client: Client, flow: Flow, request: BaseModel, workflow_id: str = ""
+    client: Client,
+    flow: Flow,
+    request: BaseModel,
+    workflow_id: str = "",
+    *,
+    weights: Mapping[str, float] | None = None,
 ) -> WorkflowHandle[Any, Any]:
-    """Start a run; it goes on whatever becomes of this process.
+    """Start a run; it goes on whatever becomes of this process. `weights` are those of tenants.
 
     Raises:
         ConfigurationError: A run with this id is at work already, or the server refuses.
@@ -97,6 +108,7 @@ async def start(
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             search_attributes=attributes,
             static_summary=flow.summary[:200],
+            priority=priority_of(flow.tenant or flow.user_id, weights, priority=flow.priority),
         )
     except WorkflowAlreadyStartedError as error:
         raise ConfigurationError(
@@ -120,7 +132,8 @@ async def start_and_report(
         The result, or None when nobody waits for it. It is printed already with `--json`.
     """
     client = await connect(settings)
-    handle = await start(client, flow, request, options.workflow_id)
+    weights = settings.tenant_weights
+    handle = await start(client, flow, request, options.workflow_id, weights=weights)
     url = run_url(settings, client.namespace, handle.id, handle.first_execution_run_id or "")
     place = {"id": handle.id, "run": handle.first_execution_run_id or "", "url": url}
     if not options.wait:

@@ -58,7 +58,7 @@ def scenes(*, may_kill: bool, simulator_url: str = "") -> list[Scene]:
             lookup,
             kill_worker=may_kill,
         ),
-        _react("An agent searches the knowledge base", refund),
+        _react("An agent answers from the ingested documents, with its sources", refund),
         Scene(
             "Weather, then advice",
             Flow("WeatherAdviceWorkflow", "weather-advice", "what to wear in Paris", "demo"),

@@ -7,7 +7,7 @@ import typer
 
 from durable_agents.models.support import SupportInput, SupportResult
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, File, Id, NoWait, User, text_of
+from starters.options import AsJson, Deadline, File, Id, NoWait, PriorityKey, Tenant, User, text_of
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import EXIT_NO_ANSWER, main_of, note, run, say
 
@@ -22,6 +22,8 @@ def support(
     max_rounds: Annotated[int, typer.Option(help="Rounds of think and act at most.", min=1)] = 5,
     deadline: Deadline = 3600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -33,7 +35,7 @@ def support(
 
     async def work(settings: Settings, text: str) -> None:
         request = SupportInput(issue=text, user_id=user, max_rounds=max_rounds, deadline_s=deadline)
-        flow = Flow(WORKFLOW, "support", text, user)
+        flow = Flow(WORKFLOW, "support", text, user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, SupportResult, options)
         if result is None:

@@ -6,7 +6,7 @@ import typer
 
 from durable_agents.models.tracked import TrackedInput, TrackedResult
 from durable_agents.runtime.settings import Settings
-from starters.options import AsJson, Deadline, Id, NoWait, User
+from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
 from starters.running import Flow, StartOptions, start_and_report
 from starters.terminal import main_of, run, say
 
@@ -17,6 +17,8 @@ def tracked(
     task_id: Annotated[str, typer.Argument(help="A task of the table of tasks.")],
     deadline: Deadline = 600,
     user: User = "",
+    tenant: Tenant = "",
+    priority: PriorityKey = 3,
     workflow_id: Id = "",
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -25,7 +27,7 @@ def tracked(
 
     async def work(settings: Settings) -> None:
         request = TrackedInput(task_id=task_id, user_id=user, deadline_s=deadline)
-        flow = Flow(WORKFLOW, "tracked", f"task {task_id}", user)
+        flow = Flow(WORKFLOW, "tracked", f"task {task_id}", user, tenant, priority)
         options = StartOptions(workflow_id, not no_wait, as_json)
         result = await start_and_report(settings, flow, request, TrackedResult, options)
         if result is not None and not as_json:

@@ -1,7 +1,7 @@
 """Which role runs which workflows and activities, on which task queue."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from activities.arithmetic import ArithmeticActivities
@@ -11,9 +11,11 @@ from activities.drafts import DraftActivities
 from activities.external_calls import ExternalCallActivities
 from activities.generation import GenerationActivities
 from activities.interactions import InteractionActivities
+from activities.jobs import JobActivities
 from activities.notifications import NotificationActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
+from activities.pool import PoolActivities
 from activities.records import RecordActivities
 from activities.research import ResearchActivities
 from activities.reviews import ReviewActivities
@@ -21,6 +23,7 @@ from activities.thinking import ThinkingActivities
 from activities.tickets import TicketActivities
 from activities.tools import ToolActivities
 from activities.weather import WeatherActivities
+from durable_agents.agent.model_queues import quotas_polled
 from durable_agents.models import queues
 from workers.resources import Resources
 from workers.roles import Role
@@ -37,6 +40,7 @@ from workflows.route import RoutingWorkflow
 from workflows.support import SupportWorkflow
 from workflows.tracked import TrackedWorkflow
 from workflows.weather_advice import WeatherAdviceWorkflow
+from workflows.work_pool import PoolLaneWorkflow
 
 WORKFLOWS: tuple[type, ...] = (
     DebugWorkflow,
@@ -52,16 +56,34 @@ WORKFLOWS: tuple[type, ...] = (
     ReviewWorkflow,
     ResilientTaskWorkflow,
     OrderWorkflow,
+    PoolLaneWorkflow,
 )
 
 
 @dataclass(frozen=True)
 class RoleSpec:
-    """What a role runs."""
+    """What a role runs; `per_second` is the limit of the queue's activities over all workers."""
 
     queue: str
     workflows: tuple[type, ...]
     activities: tuple[Callable[..., Any], ...]
+    per_second: float | None = None
+
+
+def specs_of(role: Role, resources: Resources) -> tuple[RoleSpec, ...]:
+    """What a role runs on each of its queues: model calls have one for each quota.
+
+    A quota's limit on its queue keeps calls that have to wait from holding slots; that the calls
+    themselves keep it, see `durable_agents.agent.quotas`.
+    """
+    spec = spec_of(role, resources)
+    if role != "llm":
+        return (spec,)
+    limits = resources.settings.quotas
+    return tuple(
+        replace(spec, queue=queues.llm_queue(quota), per_second=limits.get(quota))
+        for quota in quotas_polled(limits)
+    )
 
 
 def spec_of(role: Role, resources: Resources) -> RoleSpec:
@@ -96,7 +118,8 @@ def spec_of(role: Role, resources: Resources) -> RoleSpec:
     calling = (*tools.activities(), weather.fetch_weather, *_calls_out(resources))
     if role == "tools":
         return RoleSpec(queues.TOOLS, (), calling)
-    return RoleSpec(queues.POOL, (), (*generating, *calling))
+    jobs = JobActivities(resources.job_services()).activities()
+    return RoleSpec(queues.POOL, (), (*generating, *calling, *jobs))
 
 
 def _queries_and_mutations(resources: Resources) -> tuple[Callable[..., Any], ...]:
@@ -132,6 +155,7 @@ def _queries_and_mutations(resources: Resources) -> tuple[Callable[..., Any], ..
         reviews.close_review,
         drafts.save_draft,
         *_order_steps(resources),
+        *_pool_steps(resources),
     )
 
 
@@ -139,6 +163,12 @@ def _arithmetic() -> tuple[Callable[..., Any], ...]:
     """The two steps of the flow that is there to be watched."""
     arithmetic = ArithmeticActivities()
     return (arithmetic.add_up, arithmetic.find_mean)
+
+
+def _pool_steps(resources: Resources) -> tuple[Callable[..., Any], ...]:
+    """What lanes and other workflows do to the work pools."""
+    pool = PoolActivities(resources.database, resources.wake_pool)
+    return (pool.claim_job, pool.enqueue_jobs)
 
 
 def _order_steps(resources: Resources) -> tuple[Callable[..., Any], ...]:

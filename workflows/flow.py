@@ -50,9 +50,9 @@ class Flow:
         )
 
     async def _to_deadline(
-        self, seconds: float, work: Coroutine[Any, Any, Result], *, left: float | None = None
+        self, seconds: float | None, work: Coroutine[Any, Any, Result], *, left: float | None = None
     ) -> Result:
-        """Run the work, and end it when the deadline passes.
+        """Run the work, and end it when the deadline passes; None is for what has no deadline.
 
         The deadline is a timer of the workflow: an execution timeout would run no code. `left`
         is what is left of it in a run that goes on for another.
@@ -126,31 +126,31 @@ async def to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
 
 def reason_of(error: BaseException) -> str:
     """The message of the failure that a step raised."""
-    error = _raised(error)
+    error = raised_in(error)
     message = error.message if isinstance(error, FailureError) else str(error)
     return message or type(error).__name__
 
 
 def type_of(error: BaseException) -> str:
     """The name of the class of the failure that a step raised."""
-    raised = _raised(error)
+    raised = raised_in(error)
     named = raised.type if isinstance(raised, ApplicationError) else None
     return named or type(raised).__name__
 
 
 def is_type(error: BaseException, kind: type[DurableAgentsError]) -> bool:
     """Whether the failure that a step raised is an error of this class."""
-    raised = _raised(error)
+    raised = raised_in(error)
     return isinstance(raised, ApplicationError) and raised.type == kind.__name__
 
 
 def is_final(error: BaseException) -> bool:
     """Whether the failure that a step raised is one that trying again could not mend."""
-    raised = _raised(error)
+    raised = raised_in(error)
     return isinstance(raised, ApplicationError) and raised.non_retryable
 
 
-def _raised(error: BaseException) -> BaseException:
+def raised_in(error: BaseException) -> BaseException:
     """The failure inside the SDK's wrappings; what caused it in turn is not meant for people."""
     while isinstance(error, FailureError) and error.cause is not None:
         if isinstance(error, ApplicationError):

@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
     from activities.records import RecordActivities
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.conversation import GeneratedText, GenerateInput
     from durable_agents.models.errors import ModelOutputError
     from durable_agents.models.notifications import NotifyOutcome
@@ -68,7 +68,7 @@ class TaskWorkflow(Flow):
                 GenerationActivities.generate_text,
                 GenerateInput(agent=AGENT, prompt=f"{task.title}\n\n{task.body}", user_id=user_id),
                 activity_id="process",
-                task_queue=queues.LLM,
+                task_queue=queue_of(AGENT),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

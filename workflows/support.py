@@ -6,7 +6,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
     from activities.tickets import TicketActivities
     from durable_agents.agent.budget import Budget
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.conversation import GenerateInput, QuotedMessage, Thought
     from durable_agents.models.support import Judgement, SupportInput, SupportResult
     from durable_agents.models.tickets import (
@@ -69,7 +69,7 @@ class SupportWorkflow(Flow):
                 GenerationActivities.generate_object,
                 GenerateInput(agent=JUDGE, prompt=prompt, quoted=tuple(quoted), user_id=user_id),
                 activity_id="decide",
-                task_queue=queues.LLM,
+                task_queue=queue_of(JUDGE),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
     from activities.records import RecordActivities
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.conversation import GeneratedText, GenerateInput
     from durable_agents.models.tracked import (
         SaveResultInput,
@@ -97,7 +97,7 @@ class TrackedWorkflow(Flow):
                 GenerationActivities.generate_text,
                 GenerateInput(agent=AGENT, prompt=prompt, user_id=user_id),
                 activity_id="step1",
-                task_queue=queues.LLM,
+                task_queue=queue_of(AGENT),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.MODEL_CALL,

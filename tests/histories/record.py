@@ -18,13 +18,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel
+from sqlalchemy import text
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
+from durable_agents.db import jobs, pools
+from durable_agents.db.engine import Database
 from durable_agents.models import queues
 from durable_agents.models.analyze_document import DocumentAnalysisInput
 from durable_agents.models.approval import ApprovalState
 from durable_agents.models.debug import DebugInput
 from durable_agents.models.external_call import ExternalCallInput
+from durable_agents.models.jobs import NewJob, OnComplete
 from durable_agents.models.order import OrderInput
 from durable_agents.models.process_task import TaskInput
 from durable_agents.models.react import ReActInput
@@ -35,6 +39,7 @@ from durable_agents.models.route import RoutingInput
 from durable_agents.models.support import SupportInput
 from durable_agents.models.tracked import TrackedInput
 from durable_agents.models.weather_advice import WeatherAdviceInput
+from durable_agents.models.work_pool import CancelJob, PoolLaneInput
 from durable_agents.runtime.connection import connect
 from tests.conftest import early_server, running_services, running_workers
 from tests.steering import Simulator
@@ -61,6 +66,7 @@ class Scene:
         request: The input.
         match: What the faults match.
         faults: What goes wrong at the simulator.
+        prepare: What is put into the database before.
         meddle: What is done to the run once it is started.
         last: What the history of the chain's last run is called. Such a scene happens on a server
             that suggests to continue as new after few events.
@@ -72,6 +78,7 @@ class Scene:
     faults: tuple[dict[str, Any], ...] = ()
     meddle: Callable[[Handle], Awaitable[None]] | None = field(default=None)
     last: str = ""
+    prepare: Callable[[Database], Awaitable[None]] | None = field(default=None)
 
     @property
     def workflow(self) -> str:
@@ -134,6 +141,55 @@ def judging(word: str) -> str:
     return f'customer\\">\\n{word}'
 
 
+def pooling(
+    pool: str, first_id: int, *new: dict[str, Any]
+) -> Callable[[Database], Awaitable[None]]:
+    """Put jobs into a pool of their own; their ids are the same whenever this is recorded."""
+
+    async def prepare(database: Database) -> None:
+        number = text("SELECT setval(pg_get_serial_sequence('jobs', 'job_id'), :id, false)")
+        given = [NewJob.model_validate({"kind": "noop", **values}) for values in new]
+        async with database.transaction() as connection:
+            await connection.execute(number, {"id": first_id})
+            await pools.ensure_pool(connection, pool, max_parallelism=1)
+            await jobs.enqueue(connection, pool, given)
+
+    return prepare
+
+
+def stop_jobs(*job_ids: int) -> Callable[[Handle], Awaitable[None]]:
+    """Stop one job after the other while it runs."""
+
+    async def meddle(handle: Handle) -> None:
+        for job_id in job_ids:
+            await until_step(handle, f"job {job_id}")
+            await handle.signal("cancel_job", CancelJob(job_id=job_id))
+
+    return meddle
+
+
+class RemovedPool:
+    """A pool that is taken away by hand while a job runs."""
+
+    def __init__(self, pool: str, job_id: int) -> None:
+        self._pool, self._job_id = pool, job_id
+        self._database: Database | None = None
+
+    async def prepare(self, database: Database) -> None:
+        """Put the job in."""
+        self._database = database
+        await pooling(self._pool, self._job_id, {"payload": {"seconds": 1}})(database)
+
+    async def remove(self, handle: Handle) -> None:
+        """Take the pool away."""
+        await until_step(handle, f"job {self._job_id}")
+        assert self._database is not None
+        async with self._database.statement() as connection:
+            values = {"pool": self._pool}
+            await connection.execute(text("DELETE FROM pools WHERE pool = :pool"), values)
+
+
+IN_A_SECOND = {"initial_s": 1, "max_s": 1}
 HANG: dict[str, Any] = {"kind": "hang", "times": -1}
 CALM = '{"reason": "Settled.", "escalate": false, "priority": "low"}'
 DOWN: dict[str, Any] = {
@@ -142,6 +198,56 @@ DOWN: dict[str, Any] = {
     "route": "weather",
     "retry_after": {"form": "ms", "value": 10},
 }
+
+REMOVED = RemovedPool("history-f", 1500)
+GONE = OnComplete(workflow_id="nobody-has-this-id", signal="told")
+POOL_SCENES = (
+    Scene(
+        "work_pool.idle",
+        PoolLaneInput(pool="history-a", lane=0),
+        prepare=pooling(
+            "history-a",
+            1000,
+            {"about": "the first"},
+            {"payload": {"is_final": True}, "on_complete": GONE},
+            {"kind": "workflow:DebugWorkflow", "payload": {"values": [1]}},
+        ),
+    ),
+    Scene(
+        "work_pool.pool_removed",
+        PoolLaneInput(pool="history-f", lane=0),
+        prepare=REMOVED.prepare,
+        meddle=REMOVED.remove,
+    ),
+    Scene(
+        "work_pool.waited",
+        PoolLaneInput(pool="history-b", lane=0),
+        prepare=pooling("history-b", 1100, {"payload": {"failures": 1}, "retry": IN_A_SECOND}),
+    ),
+    Scene(
+        "work_pool.job_cancelled",
+        PoolLaneInput(pool="history-c", lane=0),
+        prepare=pooling(
+            "history-c",
+            1200,
+            {"payload": {"seconds": 60}},
+            {"kind": "workflow:DebugWorkflow", "payload": {"values": [1], "pause_s": 60}},
+        ),
+        meddle=stop_jobs(1200, 1201),
+    ),
+    Scene(
+        "work_pool.cancelled",
+        PoolLaneInput(pool="history-d", lane=0),
+        prepare=pooling("history-d", 1300, {"payload": {"seconds": 60}}),
+        meddle=cancel_in("job 1300"),
+    ),
+    Scene(
+        "work_pool.continued_as_new",
+        PoolLaneInput(pool="history-e", lane=0),
+        prepare=pooling("history-e", 1400, *({"payload": {"is_final": True}} for _ in range(9))),
+        last="work_pool.resumed",
+    ),
+)
 
 SCENES = (
     Scene(
@@ -392,13 +498,18 @@ SCENES = (
     Scene("debug.total_too_large", DebugInput(values=(1e308, 1e308))),
     Scene("debug.deadline", DebugInput(values=(1,), pause_s=60, deadline_s=1)),
     Scene("debug.cancelled", DebugInput(values=(1,), pause_s=60), meddle=cancel_in("pause")),
+    *POOL_SCENES,
 )
 
 
-async def play(client: Client, scene: Scene, simulator: Simulator) -> dict[str, str]:
+async def play(
+    client: Client, scene: Scene, simulator: Simulator, database: Database
+) -> dict[str, str]:
     """Let a scene happen; the histories as JSON, by their names."""
-    text = scene.request.model_dump_json().replace(f"http://{SIMULATOR}", simulator.url)
-    request = type(scene.request).model_validate_json(text)
+    if scene.prepare is not None:
+        await scene.prepare(database)
+    given = scene.request.model_dump_json().replace(f"http://{SIMULATOR}", simulator.url)
+    request = type(scene.request).model_validate_json(given)
     async with simulator.faults(scene.match, *scene.faults):
         handle: Handle = await client.start_workflow(
             scene.workflow, request, id=scene.name, task_queue=queues.WORKFLOWS
@@ -448,12 +559,14 @@ async def record(folder: Path = FOLDER) -> None:
         simulator = Simulator(services.settings.simulator_url)
         stack.push_async_callback(simulator.close)
         early = await stack.enter_async_context(await early_server())
+        database = Database(services.settings.database_url.get_secret_value())
+        stack.push_async_callback(database.close)
         client = await connect(services.settings)
         for server, is_early in ((client, False), (early.client, True)):
             async with running_workers(server, services.settings):
                 for scene in SCENES:
                     if bool(scene.last) == is_early:
-                        write(folder, await play(server, scene, simulator))
+                        write(folder, await play(server, scene, simulator, database))
 
 
 def write(folder: Path, histories: dict[str, str]) -> None:

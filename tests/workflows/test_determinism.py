@@ -161,6 +161,7 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
         "log_error",
         "save_draft",
     }
+    assert recorded["PoolLaneWorkflow"] == {"noop"}
     assert recorded["TrackedWorkflow"] == {
         "save_status",
         "validate_task",

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("max_parallelism", sa.Integer(), server_default="10", nullable=False),
         sa.Column("is_paused", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("retention_s", sa.Integer(), server_default="604800", nullable=False),
+        sa.Column("namespace", sa.Text(), server_default="", nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -47,6 +48,7 @@ def upgrade() -> None:
         sa.Column("media_type", sa.Text(), server_default="", nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=True),
         sa.Column("digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("job_id", sa.BigInteger(), nullable=True),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -55,6 +57,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("upload_id"),
     )
+    op.create_index("uploads_source", "uploads", ["source"], unique=False)
     op.create_table(
         "job_batches",
         sa.Column("batch", sa.Text(), nullable=False),
@@ -62,14 +65,24 @@ def upgrade() -> None:
         sa.Column("about", sa.Text(), server_default="", nullable=False),
         sa.Column("fingerprint", sa.Text(), server_default="", nullable=False),
         sa.Column("sealed", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("on_complete", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
             server_default=sa.text("now()"),
             nullable=False,
         ),
+        sa.Column("tell_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["pool"], ["pools.pool"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("batch"),
+    )
+    op.create_index(
+        "job_batches_to_tell",
+        "job_batches",
+        ["pool", "tell_at"],
+        unique=False,
+        postgresql_where=sa.text("tell_at IS NOT NULL"),
     )
     op.create_table(
         "jobs",
@@ -105,11 +118,18 @@ def upgrade() -> None:
         ),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tell_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["pool"], ["pools.pool"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id"),
     )
-    op.create_index("jobs_batch", "jobs", ["batch", "status"], unique=False)
+    op.create_index(
+        "jobs_batch",
+        "jobs",
+        ["batch", "status"],
+        unique=False,
+        postgresql_where=sa.text("batch IS NOT NULL"),
+    )
     op.create_index(
         "jobs_claim", "jobs", ["claim"], unique=True, postgresql_where=sa.text("status = 'running'")
     )
@@ -127,7 +147,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("finished_at IS NOT NULL"),
     )
-    op.create_index("jobs_key", "jobs", ["pool", "key"], unique=True)
+    op.create_index(
+        "jobs_key",
+        "jobs",
+        ["pool", "key"],
+        unique=True,
+        postgresql_where=sa.text("key IS NOT NULL"),
+    )
     op.create_index(
         "jobs_queued",
         "jobs",
@@ -145,17 +171,17 @@ def upgrade() -> None:
     op.create_index(
         "jobs_to_tell",
         "jobs",
-        ["pool"],
+        ["pool", "tell_at"],
         unique=False,
-        postgresql_where=sa.text(
-            "told_at IS NULL AND finished_at IS NOT NULL AND on_complete IS NOT NULL"
-        ),
+        postgresql_where=sa.text("tell_at IS NOT NULL"),
     )
     op.create_table(
         "pool_lanes",
         sa.Column("pool", sa.Text(), nullable=False),
         sa.Column("lane", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), server_default="asleep", nullable=False),
+        sa.Column("turn", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("wakes_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "changed_at",
             sa.DateTime(timezone=True),
@@ -189,33 +215,20 @@ def upgrade() -> None:
             nullable=False,
         ),
     )
+    op.create_index("documents_source", "documents", ["source"], unique=False)
 
 
 def downgrade() -> None:
     """Go back to the revision before."""
+    op.drop_index("documents_source", table_name="documents")
     op.drop_column("documents", "updated_at")
     op.drop_column("documents", "upload_digest")
     op.drop_column("documents", "media_type")
     op.drop_table("pool_shares")
     op.drop_table("pool_lanes")
-    op.drop_index(
-        "jobs_to_tell",
-        table_name="jobs",
-        postgresql_where=sa.text(
-            "told_at IS NULL AND finished_at IS NOT NULL AND on_complete IS NOT NULL"
-        ),
-    )
-    op.drop_index("jobs_running", table_name="jobs", postgresql_where=sa.text("status = 'running'"))
-    op.drop_index("jobs_queued", table_name="jobs", postgresql_where=sa.text("status = 'queued'"))
-    op.drop_index("jobs_key", table_name="jobs")
-    op.drop_index(
-        "jobs_finished", table_name="jobs", postgresql_where=sa.text("finished_at IS NOT NULL")
-    )
-    op.drop_index("jobs_delayed", table_name="jobs", postgresql_where=sa.text("status = 'delayed'"))
-    op.drop_index("jobs_claim", table_name="jobs", postgresql_where=sa.text("status = 'running'"))
-    op.drop_index("jobs_batch", table_name="jobs")
     op.drop_table("jobs")
     op.drop_table("job_batches")
+    op.drop_index("uploads_source", table_name="uploads")
     op.drop_table("uploads")
     op.drop_table("quotas")
     op.drop_table("pools")
