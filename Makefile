@@ -49,7 +49,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 lock:
 	$(LOCK) --extra embedded --group dev -o requirements-dev.lock
 	$(LOCK) -c requirements-dev.lock --extra embedded --group build -o requirements-embedded.lock
-	$(LOCK) -c requirements-dev.lock --group build -o requirements.lock
+	$(LOCK) -c requirements-dev.lock --extra stripe --group build -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -14,6 +14,7 @@ from temporalio import activity
 from activities.call_site import call_site, step_of
 from durable_agents.agent import findings, sections
 from durable_agents.agent.asking import Asker, Question
+from durable_agents.agent.budget import Allowance
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.output import complaint_of, parse_output, response_format
 from durable_agents.agent.toolbox import fenced
@@ -34,6 +35,7 @@ from durable_agents.models.analyze_document import (
     Topics,
 )
 from durable_agents.models.errors import (
+    BudgetExceededError,
     ConfigurationError,
     InputError,
     QuotaWaitError,
@@ -83,45 +85,45 @@ class DocumentActivities:
     async def read_sections(self, request: ReadSectionsInput) -> SectionsRead:
         """Let the branch's agent read some sections in order, but for those it has notes of.
 
-        Hands back what is left when it takes long, or when the model stays away after some of
-        them: the next activity begins with fresh attempts. A wait for a quota is one of the
-        attempts of this one.
+        Hands back what is left when it takes long, or when after some of them the model stays
+        away or the allowance ends: the next activity begins with fresh attempts, or says so. A
+        wait for a quota is one of the attempts of this one.
 
         Raises:
             InputError: The document has changed or is gone.
             ModelUnavailableError: Another try may help.
             ModelRequestError: The model's server refuses for good.
             ModelOutputError: No answer fits the type.
+            BudgetExceededError: The allowance does not suffice for the first of them.
         """
         began = time.monotonic()
-        branch, run_id = _key(request.branch, request.level), step_of().run_id
+        branch, step = _key(request.branch, request.level), step_of()
         async with self._database.statement() as connection:
             notes = await documents.read_notes(
-                connection, run_id, branch, first=request.first, count=request.count
+                connection, step.run_id, branch, first=request.first, count=request.count
             )
         noted = {note.section for note in notes}
-        source = _Source(self._database, run_id, request)
+        source = _Source(self._database, step.run_id, request)
         read, fresh = 0, 0
         for section in range(request.first, request.first + request.count):
             if section not in noted:
                 if fresh and time.monotonic() - began > PATIENCE_S:
                     break
                 try:
-                    await self._read(request, section, await source.text(section))
+                    await self._read(request, section, await source.text(section), fresh)
                 except QuotaWaitError:  # the next attempt goes on here, after the wait
                     raise
-                except TransientError:
-                    if not fresh:
+                except (TransientError, BudgetExceededError):
+                    if not read:
                         raise
                     break
                 fresh += 1
             read += 1
-        async with self._database.statement() as connection:  # of all attempts, each call once
-            usage = await usage_of_step(connection, step_of())
-        return SectionsRead(read=read, usage=usage)
+        async with self._database.statement() as connection:
+            return SectionsRead(read=read, usage=await usage_of_step(connection, step))
 
-    async def _read(self, request: ReadSectionsInput, section: int, text: str) -> None:
-        """Let the agent read one section, and keep its note."""
+    async def _read(self, request: ReadSectionsInput, section: int, text: str, fresh: int) -> None:
+        """Let the agent read one section, and keep its note; `fresh` were read by this attempt."""
         agent = get_agent(f"document_{request.branch}")
         output_type = OUTPUT[request.branch]
         if agent.output_type is not output_type:
@@ -135,6 +137,8 @@ class DocumentActivities:
             ],
             lambda answer: complaint_of(output_type, answer),
             response_format=response_format(output_type),
+            allowance=Allowance(request.max_tokens, request.max_cost_usd, request.max_calls),
+            asked_before=fresh > 0,
         )
         asked = await self._asker.ask(agent, question, call_site(request.user_id))
         note = {

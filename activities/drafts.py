@@ -1,5 +1,6 @@
 """Touches the model and the drafts: texts of agents, kept in the database and named by id."""
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.call_site import call_site, step_of
@@ -9,8 +10,9 @@ from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.toolbox import fenced
 from durable_agents.db import drafts, reviews, tasks
 from durable_agents.db.engine import Database
-from durable_agents.db.threads import storable
-from durable_agents.db.usage import record_call
+from durable_agents.db.tasks import TaskRecord
+from durable_agents.db.threads import Step
+from durable_agents.db.usage import model_of_step, record_calls, usage_of_step
 from durable_agents.models.drafts import (
     SaveDraftInput,
     SavedText,
@@ -18,7 +20,6 @@ from durable_agents.models.drafts import (
     WrittenDraft,
     told,
 )
-from durable_agents.models.tracked import TaskRecord
 
 EMPTY = "Your answer was empty. Try again: answer the task in words."
 FENCE_CHARS = 200  # what a fence and its note take, at most
@@ -43,28 +44,28 @@ class DraftActivities:
             ModelOutputError: The model keeps answering nothing.
         """
         agent, site, step = get_agent(request.agent), call_site(request.user_id), step_of()
-        async with self._database.statement() as connection:
-            before = await drafts.find_draft(connection, step) if site.attempt > 1 else None
-        if before is not None:
-            return WrittenDraft(draft_id=before.draft_id)
+        if site.attempt > 1:
+            async with self._database.statement() as connection:
+                before = await drafts.find_draft(connection, step)
+                if before is not None:
+                    return await _written(connection, step, before.draft_id)
         messages = [
             {"role": "system", "content": agent.instructions},
             {"role": "user", "content": await self._prompt(request, agent.limits.context_chars)},
         ]
         question = Question(messages, lambda answer: "" if spoken(answer).strip() else EMPTY)
         asked = await self._asker.ask(agent, question, site)
-        text = storable(spoken(asked.answer).strip())
+        text = spoken(asked.answer).strip()
         async with self._database.transaction() as connection:
-            for record in asked.records:
-                await record_call(connection, record)
+            usage = await record_calls(connection, asked.records)
             draft_id = await drafts.save_draft(connection, step, kind=agent.name, content=text)
-        return WrittenDraft(draft_id=draft_id, model=asked.answer.model, usage=asked.usage)
+        return WrittenDraft(draft_id=draft_id, model=asked.answer.model, usage=usage)
 
     async def _prompt(self, request: WriteDraftInput, limit: int) -> str:
         async with self._database.statement() as connection:
             task = await tasks.get_task(connection, request.task_id)
             if not request.review_id:
-                return task_prompt(task)
+                return task_prompt(task, limit=limit)
             review = await reviews.get_review(connection, request.review_id)
         return revision_prompt(task, review.content, review.feedback, limit=limit)
 
@@ -81,17 +82,31 @@ class DraftActivities:
         return SavedText(text=told(draft.content))
 
 
-def task_prompt(task: TaskRecord) -> str:
-    """What an agent is asked that works on a task."""
-    return f"{task.title}\n\n{task.body}"
+async def _written(connection: AsyncConnection, step: Step, draft_id: int) -> WrittenDraft:
+    """What an earlier attempt has written, with what all attempts used."""
+    return WrittenDraft(
+        draft_id=draft_id,
+        model=await model_of_step(connection, step),
+        usage=await usage_of_step(connection, step),
+    )
+
+
+def task_prompt(task: TaskRecord, *, limit: int) -> str:
+    """What an agent is asked that works on a task, which stands inside a fence.
+
+    Users of the team's application write tasks. Of a very long one the beginning stands there.
+    """
+    return fenced("task", f"{task.title}\n\n{task.body}", limit=limit)
 
 
 def revision_prompt(task: TaskRecord, draft: str, feedback: str, *, limit: int) -> str:
-    """What an agent is asked that revises a draft; both texts stand inside fences.
+    """What an agent is asked that revises a draft; task, draft and feedback stand inside fences.
 
-    The feedback is short enough to stand there whole; of a very long draft the beginning does.
+    The feedback is short enough to stand there whole; of a very long task or draft the beginning
+    does.
     """
-    asked = f"Revise the draft so that it takes up the feedback.\n\nTask: {task_prompt(task)}"
+    wanted = task_prompt(task, limit=limit // 4)
+    asked = f"Revise the draft so that it takes up the feedback.\n\nTask:\n{wanted}"
     said = fenced("feedback", feedback, limit=len(feedback) * 4 + FENCE_CHARS)  # &lt; for <
     room = max(limit - len(asked) - len(said), limit // 2)
     return f"{asked}\n\n{fenced('draft', draft, limit=room)}\n\n{said}"

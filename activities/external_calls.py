@@ -5,9 +5,9 @@ from temporalio import activity
 from activities.call_site import step_of
 from durable_agents.agent.page_text import raw_text
 from durable_agents.clients.http import fetch
-from durable_agents.db.drafts import get_draft, save_draft
+from durable_agents.db.drafts import BODY, get_draft, save_draft
 from durable_agents.db.engine import Database
-from durable_agents.db.threads import storable
+from durable_agents.db.storable import storable
 from durable_agents.models.external_call import SHOWN_CHARS, FetchedBody
 
 
@@ -39,8 +39,8 @@ class ExternalCallActivities:
         draft = 0
         if len(text) > SHOWN_CHARS:
             async with self._database.statement() as connection:
-                draft = await save_draft(connection, step_of(), kind="body", content=text)
-                text = (await get_draft(connection, draft)).content
+                draft = await save_draft(connection, step_of(), kind=BODY, content=text)
+                text = (await get_draft(connection, draft, kind=BODY)).content
         return FetchedBody(
             url=page.url[:2000],
             status=page.status,

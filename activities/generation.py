@@ -1,5 +1,7 @@
 """Touches the model: one call of an agent without tools, for text or for a typed object."""
 
+from dataclasses import replace
+
 from temporalio import activity
 
 from activities.call_site import call_site
@@ -12,7 +14,7 @@ from durable_agents.agent.output import complaint_of, parse_output, response_for
 from durable_agents.agent.toolbox import fenced
 from durable_agents.db.engine import Database
 from durable_agents.db.threads import find_message
-from durable_agents.db.usage import record_call
+from durable_agents.db.usage import record_calls
 from durable_agents.models.conversation import GeneratedObject, GeneratedText, GenerateInput
 from durable_agents.models.errors import ConfigurationError
 
@@ -94,9 +96,8 @@ class GenerationActivities:
         )
         asked = await self._asker.ask(agent, question, call_site(request.user_id))
         async with self._database.transaction() as connection:
-            for record in asked.records:
-                await record_call(connection, record)
-        return asked
+            usage = await record_calls(connection, asked.records)
+        return replace(asked, usage=usage)
 
 
 def _anything(_: object) -> str:

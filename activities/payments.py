@@ -5,21 +5,17 @@ an earlier try may have charged: the payment is looked up before another is aske
 that is at the gateway is never cut short, so that what follows finds it settled.
 """
 
-import asyncio
-from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import Any, TypeVar
 
 from temporalio import activity
 
+from activities.shielding import to_its_end
 from durable_agents.clients.payments import PaymentGateway
 from durable_agents.db import charges
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import OrderUndoneError, PaymentDeclinedError
 from durable_agents.models.order import ChargeInput, UndoInput, Undone
 from durable_agents.models.payments import ChargeRequest, Payment
-
-Answer = TypeVar("Answer")
 
 
 class PaymentActivities:
@@ -39,23 +35,10 @@ class PaymentActivities:
             OrderUndoneError: Another run has undone the order meanwhile.
         """
         begun = await charges.begin_charge(self._database, request)
-        return await _uncut(self._charge(request, begun))
+        return await to_its_end(self._charge(request, begun))
 
     async def _charge(self, request: ChargeInput, begun: charges.BegunCharge) -> Payment:
-        payment = None
-        if not begun.is_new:
-            payment = await self._gateway.find(
-                request.order_id, request.generation, since=begun.since
-            )
-        if payment is None:
-            payment = await self._gateway.charge(
-                ChargeRequest(
-                    order_id=request.order_id,
-                    generation=request.generation,
-                    amount_cents=request.amount_cents,
-                    card=begun.card,
-                )
-            )
+        payment = await self._find_or_charge(request, begun)
         if payment.status == "declined":
             await charges.note_declined(self._database, request)
             raise PaymentDeclinedError(
@@ -66,6 +49,12 @@ class PaymentActivities:
             raise OrderUndoneError(
                 f"The payment of order {request.order_id} was given back meanwhile by another "
                 "run. Order again if it is still wanted."
+            )
+        if payment.part_refunded_cents:
+            raise OrderUndoneError(
+                f"Of the payment of order {request.order_id}, {_usd(payment.part_refunded_cents)} "
+                f"of {_usd(request.amount_cents)} were given back meanwhile at the gateway: the "
+                "rest is given back as well. Order again if it is still wanted."
             )
         if not await charges.mark_charged(self._database, request):
             # Undone while this charge was on its way: nobody else knows of it.
@@ -78,6 +67,21 @@ class PaymentActivities:
                 "and was given back. Order again if it is still wanted."
             )
         return payment
+
+    async def _find_or_charge(self, request: ChargeInput, begun: charges.BegunCharge) -> Payment:
+        order_id, generation = request.order_id, request.generation
+        if not begun.is_new:
+            found = await self._gateway.find(order_id, generation, since=begun.since)
+            if found is not None:
+                return found
+        return await self._gateway.charge(
+            ChargeRequest(
+                order_id=order_id,
+                generation=generation,
+                amount_cents=request.amount_cents,
+                card=begun.card,
+            )
+        )
 
     @activity.defn(name="refund_payment")
     async def refund_payment(self, request: UndoInput) -> Undone:
@@ -96,17 +100,23 @@ class PaymentActivities:
             since=claim.created_at,
             asked_until=claim.closed_at or datetime.now(UTC),
         )
-        payment = await _uncut(refund)
-        return Undone(happened=payment is not None and payment.status == "refunded")
+        payment = await to_its_end(refund)
+        if payment is None or payment.status != "refunded":
+            return Undone()
+        return Undone(happened=True, note=_told_of_parts(request.order_id, payment))
 
 
-async def _uncut(asking: Coroutine[Any, Any, Answer]) -> Answer:
-    """Ask to the end, also when the activity is cancelled meanwhile."""
-    task = asyncio.ensure_future(asking)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # a cancelled activity tells no other failure
-        raise
+def _told_of_parts(order_id: str, payment: Payment) -> str:
+    """Say that others had given a part back before; empty when they had not."""
+    if not payment.part_refunded_cents:
+        return ""
+    activity.logger.warning("Of a payment, a part had been given back before")
+    return (
+        f"of payment {payment.payment_id} of order {order_id}, "
+        f"{_usd(payment.part_refunded_cents)} had been given back before, by somebody else; "
+        "now the rest was given back"
+    )
+
+
+def _usd(cents: int) -> str:
+    return f"{cents / 100:.2f} USD"

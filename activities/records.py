@@ -7,7 +7,7 @@ from durable_agents.db import error_log, statuses, tasks
 from durable_agents.db.engine import Database
 from durable_agents.models.conversation import LoggedError
 from durable_agents.models.process_task import UserTask
-from durable_agents.models.tracked import SaveResultInput, StatusRow, TaskRecord
+from durable_agents.models.tracked import StatusRow, TaskFacts
 
 
 class RecordActivities:
@@ -17,36 +17,26 @@ class RecordActivities:
         self._database = database
 
     @activity.defn(name="validate_task")
-    async def validate_task(self, task_id: str) -> TaskRecord:
-        """Read a task.
+    async def validate_task(self, task_id: str) -> TaskFacts:
+        """Tell what history may know of a task; its text stays where it lies.
 
         Raises:
             NotFoundError: There is no such task.
         """
         async with self._database.statement() as connection:
-            return await tasks.get_task(connection, task_id)
+            return await tasks.find_facts(connection, task_id)
 
     @activity.defn(name="validate_user_task")
-    async def validate_user_task(self, request: UserTask) -> TaskRecord:
-        """Read a task of a user.
+    async def validate_user_task(self, request: UserTask) -> TaskFacts:
+        """Tell what history may know of a task of a user.
 
         Raises:
             TaskValidationError: The user has no such task, or it says nothing to do.
         """
         async with self._database.statement() as connection:
-            return await tasks.get_user_task(
+            return await tasks.find_facts_of_user(
                 connection, user_id=request.user_id, task_id=request.task_id
             )
-
-    @activity.defn(name="save_result")
-    async def save_result(self, request: SaveResultInput) -> None:
-        """Keep what came of a task.
-
-        Raises:
-            NotFoundError: There is no such task.
-        """
-        async with self._database.statement() as connection:
-            await tasks.save_result(connection, task_id=request.task_id, result=request.result)
 
     @activity.defn(name="save_status")
     async def save_status(self, row: StatusRow) -> None:

@@ -15,13 +15,12 @@ from durable_agents.agent.toolbox import fenced
 from durable_agents.clients.model import ChatAnswer
 from durable_agents.db import drafts, research
 from durable_agents.db.engine import Database
-from durable_agents.db.threads import storable
-from durable_agents.db.usage import record_call
+from durable_agents.db.usage import model_of_step, record_calls, usage_of_step
 from durable_agents.models.research import (
-    MAX_QUERY_CHARS,
     Evaluated,
     EvaluateInput,
     Evaluation,
+    JoinFindingsInput,
     KeepFindingInput,
     SavedReport,
     SaveReportInput,
@@ -34,6 +33,7 @@ REPORT_CHARS = 8000  # of the report in the result; the table has all of it
 MOST_FINDINGS, FINDING_CHARS = 5, 300
 MOST_SOURCES, SOURCE_CHARS = 20, 300
 EMPTY = "Your answer was empty. Answer again, with the text that was asked for."
+UNWRITTEN = "The budget ended before a report was written. These are the findings as they are."
 
 _SOURCE = re.compile(r"\[source: ([^\]\n]+)\]|(https?://[^\s<>\"'\])}]+)", re.IGNORECASE)
 
@@ -64,9 +64,22 @@ class ResearchActivities:
             NotFoundError: There is no such message.
         """
         async with self._database.transaction() as connection:
-            draft = await research.keep_message(
+            draft = await drafts.keep_message(
                 connection, step_of(), kind="finding", message=request.message
             )
+        return Written(draft=draft)
+
+    @activity.defn(name="join_findings")
+    async def join_findings(self, request: JoinFindingsInput) -> Written:
+        """Make one draft of findings, which says that they are no report.
+
+        Raises:
+            NotFoundError: A finding is not there.
+        """
+        async with self._database.transaction() as connection:
+            texts = await drafts.read_drafts(connection, request.findings)
+            joined = unwritten(request.questions, texts)
+            draft = await drafts.save_draft(connection, step_of(), kind="findings", content=joined)
         return Written(draft=draft)
 
     @activity.defn(name="compose_report")
@@ -98,9 +111,13 @@ class ResearchActivities:
         step = step_of()
         async with self._database.statement() as connection:
             stored = await drafts.find_draft(connection, step)
-            if stored is not None:  # by an earlier attempt, which counted what it used
-                return Written(draft=stored.draft_id)
-            texts = await research.read_drafts(connection, request.drafts)
+            if stored is not None:  # by an earlier attempt, of which nobody heard
+                return Written(
+                    draft=stored.draft_id,
+                    model=await model_of_step(connection, step),
+                    usage=await usage_of_step(connection, step),
+                )
+            texts = await drafts.read_drafts(connection, request.drafts)
         parts = [asks, _question(request.query), *_labelled(labels, texts)]
         asked = await self._ask(
             name,
@@ -112,11 +129,10 @@ class ResearchActivities:
             request.user_id,
         )
         async with self._database.transaction() as connection:
-            for record in asked.records:
-                await record_call(connection, record)
-            text = storable(spoken(asked.answer).strip())
+            usage = await record_calls(connection, asked.records)
+            text = spoken(asked.answer).strip()
             draft = await drafts.save_draft(connection, step, kind=task, content=text)
-        return Written(draft=draft, model=asked.answer.model, usage=asked.usage)
+        return Written(draft=draft, model=asked.answer.model, usage=usage)
 
     @activity.defn(name="evaluate_report")
     async def evaluate_report(self, request: EvaluateInput) -> Evaluated:
@@ -131,7 +147,7 @@ class ResearchActivities:
         """
         name = "research_analyst"
         async with self._database.statement() as connection:
-            texts = await research.read_drafts(connection, [request.draft])
+            texts = await drafts.read_drafts(connection, [request.draft])
         parts = ["Evaluate the draft.", _question(request.query), *_labelled(("Draft",), texts)]
         question = Question(
             _messages(name, parts),
@@ -141,14 +157,13 @@ class ResearchActivities:
         )
         asked = await self._ask(name, question, request.user_id)
         async with self._database.transaction() as connection:
-            for record in asked.records:
-                await record_call(connection, record)
+            usage = await record_calls(connection, asked.records)
         judged = Evaluation.model_validate(parse_output(Evaluation, asked.answer).model_dump())
         return Evaluated(
             findings=tuple(found[:FINDING_CHARS] for found in judged.findings[:MOST_FINDINGS]),
             confidence=round(judged.confidence, 4),
             model=asked.answer.model,
-            usage=asked.usage,
+            usage=usage,
         )
 
     @activity.defn(name="save_report")
@@ -159,7 +174,7 @@ class ResearchActivities:
             NotFoundError: A draft is not there.
         """
         async with self._database.transaction() as connection:
-            report, *found = await research.read_drafts(
+            report, *found = await drafts.read_drafts(
                 connection, [request.draft, *request.findings]
             )
             await research.save_report(
@@ -193,8 +208,18 @@ def _messages(agent: str, parts: Iterable[str]) -> list[dict[str, str]]:
     ]
 
 
+def unwritten(questions: Iterable[str], findings: Iterable[str]) -> str:
+    """Findings in place of a report: each under its question, and before them that it is so."""
+    found = [f"{asked}\n{text}" for asked, text in zip(questions, findings, strict=True)]
+    return "\n\n".join([UNWRITTEN, *found])
+
+
 def _question(query: str) -> str:
-    return f"Question: {fenced('user', query, limit=MAX_QUERY_CHARS + 100)}"
+    """The question, without a fence: it is the user's own word, which the agents are to follow.
+
+    What was found, drafted and reviewed stands inside fences: web pages speak through it.
+    """
+    return f"Question: {query}"
 
 
 def _labelled(labels: tuple[str, ...], texts: list[str]) -> list[str]:

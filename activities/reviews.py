@@ -48,7 +48,7 @@ class ReviewActivities:
 
     @activity.defn(name="close_review")
     async def close_review(self, end: CloseReviewInput) -> None:
-        """Write down that a text was rejected, or that nobody decided.
+        """Write down that a text was rejected, that nobody decided, or that nobody shall.
 
         Raises:
             NotFoundError: There is no such review.

@@ -133,7 +133,8 @@ async def _pooled(client: Client, database: Database, lane_count: int, number: i
         await pools.ensure_pool(connection, pool, max_parallelism=lane_count)
     await lanes.submit(client, database, pool, [NOOP.new(NoopPayload()) for _ in range(number)])
     async with database.statement() as connection:
-        while (await connection.execute(UNFINISHED, {"pool": pool})).first() is not None:
+        unfinished = {"pool": pool}
+        while (await connection.execute(UNFINISHED, unfinished)).first() is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         done = (await pools.status(connection, pool)).counts
     assert done == {"done": number}, done

@@ -5,40 +5,34 @@ from typing import Annotated
 import typer
 
 from durable_agents.models.analyze_document import DocumentAnalysisInput, DocumentAnalysisResult
-from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
-from starters.running import Flow, StartOptions, start_and_report
-from starters.terminal import main_of, note, run, say
-
-WORKFLOW = "DocumentAnalysisWorkflow"
+from starters.flow_command import Given, Start, flow_command
+from starters.options import MaxCalls, MaxCost, MaxTokens
+from starters.phrases import model_of, tokens_of
+from starters.terminal import main_of, note, say
 
 
+@flow_command("DocumentAnalysisWorkflow", deadline=3600)
 def analyze_document(
+    given: Given,
     document_id: Annotated[str, typer.Argument(help="A document of the knowledge base.")],
     partial: Annotated[
         bool, typer.Option("--partial", help="Go without what fails: the result says so.")
     ] = False,
-    deadline: Deadline = 3600,
-    user: User = "",
-    tenant: Tenant = "",
-    priority: PriorityKey = 3,
-    workflow_id: Id = "",
-    no_wait: NoWait = False,
-    as_json: AsJson = False,
-) -> None:
+    max_tokens: MaxTokens = 0,
+    max_cost: MaxCost = 0,
+    max_calls: MaxCalls = 0,
+) -> Start[DocumentAnalysisResult]:
     """Find out how a document feels, what it is about, and what it says."""
-
-    async def work(settings: Settings) -> None:
-        request = DocumentAnalysisInput(
-            document_id=document_id, allow_partial=partial, user_id=user, deadline_s=deadline
-        )
-        flow = Flow(WORKFLOW, "analyze-document", f"analyse {document_id}", user, tenant, priority)
-        options = StartOptions(workflow_id, not no_wait, as_json)
-        result = await start_and_report(settings, flow, request, DocumentAnalysisResult, options)
-        if result is not None and not as_json:
-            show(result)
-
-    run(work, as_json=as_json)
+    request = DocumentAnalysisInput(
+        document_id=document_id,
+        allow_partial=partial,
+        user_id=given.user,
+        deadline_s=given.deadline,
+        max_tokens=max_tokens,
+        max_cost_usd=max_cost,
+        max_calls=max_calls,
+    )
+    return Start(request, f"analyse {document_id}", DocumentAnalysisResult, show)
 
 
 def show(result: DocumentAnalysisResult) -> None:
@@ -51,11 +45,10 @@ def show(result: DocumentAnalysisResult) -> None:
         say(f"Summary: {result.summary}")
     for missing in result.missing:
         note(f"Partial: no {missing.branch}, because: {missing.reason}", "yellow")
-    used = result.usage
-    stand_in = " (the simulator, a stand-in)" if result.model == SIMULATOR_MODEL else ""
+    sections = "1 section" if result.sections == 1 else f"{result.sections} sections"
     note(
-        f"{result.title}: {result.chars:,} characters in {result.sections} sections; "
-        f"{used.input_tokens} + {used.output_tokens} tokens; {result.model}{stand_in}"
+        f"{result.title}: {result.chars:,} characters in {sections}; "
+        f"{tokens_of(result.usage)}; {model_of(result.model)}"
     )
 
 

@@ -1,8 +1,8 @@
 """Show what a run waits for, and decide: approve it, or reject it with feedback."""
 
 import asyncio
-import getpass
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_agents.db.engine import Database
-from durable_agents.db.reviews import get_review
+from durable_agents.db.reviews import digest_of, get_review
 from durable_agents.models.approval import (
     ApprovalState,
     Decision,
@@ -31,14 +31,20 @@ from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import Settings
 from starters.database import database_url
 from starters.inspect import find_run, status_name
-from starters.options import AsJson, RunId
+from starters.options import AsJson, By, RunId, login
 from starters.progress import QUERY_TIMEOUT_S
 from starters.terminal import main_of, note, print_json, run, say
 
 UPDATE_TIMEOUT_S = 15  # a worker that is being replaced answers again by then
+BEGINNING_CHARS = 500  # of a text that is decided on by its beginning
 
 Digest = Annotated[
-    str, typer.Option("--digest", help="That of the text you read; a newer one is then not meant.")
+    str,
+    typer.Option(
+        "--digest",
+        help="That of the text you read, so that no other is meant. When left out, the text that "
+        "waits now is shown and decided on, and no other.",
+    ),
 ]
 
 
@@ -49,7 +55,7 @@ def decide(
         str | None,
         typer.Option("--reject", metavar="FEEDBACK", help="Reject it; say what to change."),
     ] = None,
-    by: Annotated[str, typer.Option("--by", help="Who decides; your login when left out.")] = "",
+    by: By = "",
     digest: Digest = "",
     as_json: AsJson = False,
 ) -> None:
@@ -59,27 +65,41 @@ def decide(
         if approve and reject is not None:
             raise InputError("Give either --approve or --reject FEEDBACK, not both.")
         client = await connect(settings)
-        pending = await pending_of(client, workflow_id)
+        waiting = await waiting_of(client, workflow_id)
         if not approve and reject is None:
-            await _show(settings, workflow_id, pending, as_json=as_json)
+            _show(waiting, await content_of(settings, waiting.pending), as_json=as_json)
             return
+        read: dict[str, str] = {}
+        if not digest:
+            read["content"] = await content_of(settings, waiting.pending)
+            if not as_json:
+                _show_beginning(waiting, read["content"])
         decision = Decision(
             verdict="approve" if approve else "reject",
-            digest=digest or pending.digest,
-            by=by or _login(),
+            digest=digest or waiting.pending.digest,
+            by=by or login(),
             feedback=reject or "",
         )
-        taken = await submit(client, workflow_id, decision)
+        taken = await submit(client, waiting, decision)
         if as_json:
-            print_json({"id": workflow_id, **taken.model_dump(mode="json")})
+            print_json({"id": workflow_id, **taken.model_dump(mode="json"), **read})
         else:
             say(f"Taken: {taken.sentence()}.")
 
     run(work, as_json=as_json)
 
 
-async def pending_of(client: Client, workflow_id: str) -> PendingApproval:
-    """What a run waits for.
+@dataclass(frozen=True)
+class Waiting:
+    """A run, and what it waits for."""
+
+    workflow_id: str
+    run_id: str
+    pending: PendingApproval
+
+
+async def waiting_of(client: Client, workflow_id: str) -> Waiting:
+    """Read what the newest run of this id waits for.
 
     Raises:
         NotFoundError: There is no such run.
@@ -89,7 +109,7 @@ async def pending_of(client: Client, workflow_id: str) -> PendingApproval:
     seen = await find_run(client, workflow_id)
     state = await _state_of(client, seen)
     if state.pending is not None and seen.status == WorkflowExecutionStatus.RUNNING:
-        return state.pending
+        return Waiting(workflow_id, seen.run_id, state.pending)
     latest = state.latest.sentence() if state.latest else ""
     decided = f" {latest[:1].upper()}{latest[1:]} already." if latest else ""
     if seen.status != WorkflowExecutionStatus.RUNNING:
@@ -117,14 +137,15 @@ async def _state_of(client: Client, seen: WorkflowExecution) -> ApprovalState:
         raise _nobody_answers(seen.id) from error
 
 
-async def submit(client: Client, workflow_id: str, decision: Decision) -> TakenDecision:
-    """Send a decision to a run.
+async def submit(client: Client, waiting: Waiting, decision: Decision) -> TakenDecision:
+    """Send a decision to the run that was read, and to no later one of its id.
 
     Raises:
         DecisionRefusedError: The run does not take it; says why.
         ConfigurationError: No worker answers.
     """
-    handle = client.get_workflow_handle(workflow_id)
+    workflow_id = waiting.workflow_id
+    handle = client.get_workflow_handle(workflow_id, run_id=waiting.run_id)
     try:
         async with asyncio.timeout(UPDATE_TIMEOUT_S):
             return await handle.execute_update(  # pyright: ignore[reportUnknownMemberType] - the SDK's type
@@ -152,32 +173,47 @@ def _nobody_answers(workflow_id: str) -> ConfigurationError:
     )
 
 
-async def _show(
-    settings: Settings, workflow_id: str, pending: PendingApproval, *, as_json: bool
-) -> None:
-    """Print the text that waits, and how to decide on exactly this one."""
+async def content_of(settings: Settings, pending: PendingApproval) -> str:
+    """The text that a run wants decided.
+
+    Raises:
+        DecisionRefusedError: The database holds another text than the run asks about.
+    """
     database = Database(database_url(settings))
     try:
         async with database.statement() as connection:
             review = await get_review(connection, pending.review_id)
     finally:
         await database.close()
+    if digest_of(review.content, review.revision) != pending.digest:
+        raise DecisionRefusedError(
+            f"The text of review {pending.review_id} is not the one that the run asks about "
+            f"(digest {pending.digest}): it was changed in the database, or DATABASE_URL names "
+            "another one. Reject it with --digest to have it revised."
+        )
+    return review.content
+
+
+def _show(waiting: Waiting, content: str, *, as_json: bool) -> None:
+    """Print the text that waits, and how to decide on exactly this one."""
+    pending = waiting.pending
     if as_json:
-        waiting: Mapping[str, Any] = pending.model_dump(mode="json")
-        print_json({"id": workflow_id, **waiting, "content": review.content})
+        facts: Mapping[str, Any] = pending.model_dump(mode="json")
+        print_json({"id": waiting.workflow_id, **facts, "content": content})
         return
     until = datetime.fromtimestamp(pending.closes_at, UTC)
-    say(review.content)
-    note(f"{workflow_id} waits for {pending.sentence()} until {until:%Y-%m-%d %H:%M} UTC.")
-    command = f"durable-agents decide {workflow_id} --digest {pending.digest}"
+    say(content)
+    note(f"{waiting.workflow_id} waits for {pending.sentence()} until {until:%Y-%m-%d %H:%M} UTC.")
+    command = f"durable-agents decide {waiting.workflow_id} --digest {pending.digest}"
     note(f'`{command} --approve`, or `--reject "what to change"`.')
 
 
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a name for its user
-        return ""
+def _show_beginning(waiting: Waiting, content: str) -> None:
+    """Tell on standard error what is decided on."""
+    note(f"{waiting.workflow_id} waits for {waiting.pending.sentence()}:")
+    note(content[:BEGINNING_CHARS], "")
+    if len(content) > BEGINNING_CHARS:
+        note(f"[the beginning of {len(content):,} characters]")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
-from durable_agents.agent.catalogue import PRIMARY_WORKER
+from durable_agents.agent.catalogue import get_agent
 from durable_agents.db.engine import Database
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import Settings
@@ -183,7 +183,11 @@ async def _meddle(shown: Sequence[Shown], kill_worker: Callable[[], Awaitable[st
 async def _prepare(simulator_url: str) -> None:
     """Let the simulator think about the run whose worker is killed, and refuse an agent."""
     slow = {"route": "chat", "kind": "latency", "latency_s": 1, "match": ACCOUNT}
-    refused = {"route": "chat", "status": 400, "match": PRIMARY_WORKER.instructions[:40]}
+    refused = {
+        "route": "chat",
+        "status": 400,
+        "match": get_agent("primary_worker").instructions[:40],
+    }
     async with httpx2.AsyncClient(timeout=5, trust_env=False) as http:
         for fault in (slow, refused):
             await http.post(f"{simulator_url}/_faults", json=fault)

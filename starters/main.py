@@ -1,8 +1,11 @@
 """The command line `durable-agents`: the starters, and what runs and watches them."""
 
+import ast
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 import typer
 
@@ -27,6 +30,7 @@ COMMANDS = {
     "review": ("starters.review", "review", FLOWS),
     "resilient-task": ("starters.resilient_task", "resilient_task", FLOWS),
     "decide": ("starters.decide", "decide", RUNS),
+    "compensate": ("starters.compensate", "compensate", RUNS),
     "analyze-document": ("starters.analyze_document", "analyze_document", FLOWS),
     "research": ("starters.research", "research", FLOWS),
     "ingest": ("starters.ingest", "ingest", KNOWLEDGE),
@@ -39,8 +43,13 @@ COMMANDS = {
 """Each command's module, what it is there, and where `--help` shows it."""
 
 
-def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command line with some of its commands; loading all of them takes a second."""
+def command_line(loaded: Iterable[str] = COMMANDS, *, listed: Iterable[str] = ()) -> typer.Typer:
+    """The command line with some of its commands.
+
+    Args:
+        loaded: Those that can be run; loading all of them takes a second.
+        listed: Those that are there to be shown by `--help`.
+    """
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -52,9 +61,13 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
     def durable_agents() -> None:  # pyright: ignore[reportUnusedFunction] - Typer calls it
         """Agents and business flows that survive crashes and can be watched step by step."""
 
-    for name in names:
-        module, attribute, panel = COMMANDS[name]
-        command = getattr(import_module(module), attribute)
+    for name, (module, attribute, panel) in COMMANDS.items():
+        if name in loaded:
+            command = getattr(import_module(module), attribute)
+        elif name in listed:
+            command = _named_only(sentence_of(module, attribute))
+        else:
+            continue
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
@@ -62,10 +75,28 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
     return app
 
 
+def sentence_of(module: str, attribute: str) -> str:
+    """What a command says of itself, read and not imported: its docstring, or its module's."""
+    spec = find_spec(module)
+    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    tree = ast.parse(source)
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    documented = next((one for one in functions if one.name == attribute), tree)
+    return ast.get_docstring(documented) or ""
+
+
+def _named_only(sentence: str) -> Callable[[], None]:
+    def command() -> None: ...
+
+    command.__doc__ = sentence
+    return command
+
+
 def main() -> None:
-    """Run the command line."""
-    named = [name for name in sys.argv[1:2] if name in COMMANDS]
-    run_to_end(command_line(named or COMMANDS))
+    """Run the command line; what is not named is not loaded, since that takes a second."""
+    first = [word for word in sys.argv[1:2] if word in COMMANDS]
+    named = first or [word for word in sys.argv[1:] if word in COMMANDS]
+    run_to_end(command_line(named, listed=() if first else COMMANDS))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The options that every starter takes, and how a long text reaches one."""
 
+import getpass
 import sys
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -42,6 +43,23 @@ Deadline = Annotated[float, typer.Option("--deadline", help="Seconds the run may
 File = Annotated[
     Path | None, typer.Option("--file", help="Read it from this file instead, as UTF-8.")
 ]
+
+By = Annotated[str, typer.Option("--by", help="Who decides; your login when left out.")]
+
+
+def login() -> str:
+    """The name of the user of this machine; empty in a container without one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+MaxRounds = Annotated[int, typer.Option(help="Rounds of think and act at most.", min=1)]
+MaxTokens = Annotated[int, typer.Option(help="Budget in tokens; 0 sets none.", min=0)]
+MaxCost = Annotated[float, typer.Option(help="Budget in US dollars; 0: none.", min=0)]
+MaxCalls = Annotated[int, typer.Option(help="Budget in model calls; 0: none.", min=0)]
+TaskId = Annotated[str, typer.Argument(help="A task of the table of tasks.")]
 
 
 def text_of(given: str | None, file: Path | None, *, what: str) -> str:

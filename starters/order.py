@@ -5,38 +5,32 @@ from typing import Annotated
 import typer
 
 from durable_agents.models.order import OrderInput, OrderResult
-from durable_agents.runtime.settings import Settings
-from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
-from starters.running import Flow, StartOptions, start_and_report
-from starters.terminal import main_of, note, run, say
-
-WORKFLOW = "OrderWorkflow"
+from starters.flow_command import Given, Start, flow_command
+from starters.terminal import main_of, note, say
 
 
+@flow_command("OrderWorkflow", deadline=600)
 def order(
+    given: Given,
     order_id: Annotated[str, typer.Argument(help="An order of the table of orders.")],
-    deadline: Deadline = 600,
-    user: User = "",
-    tenant: Tenant = "",
-    priority: PriorityKey = 3,
-    workflow_id: Id = "",
-    no_wait: NoWait = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Start[OrderResult]:
     """Reserve, charge and fulfil an order; what was done is undone when a step fails."""
-
-    async def work(settings: Settings) -> None:
-        request = OrderInput(order_id=order_id, user_id=user, deadline_s=deadline)
-        flow = Flow(WORKFLOW, "order", f"order {order_id}", user, tenant, priority)
+    return Start(
+        OrderInput(order_id=order_id, user_id=given.user, deadline_s=given.deadline),
+        f"order {order_id}",
+        OrderResult,
+        show,
         # One run an order at a time: a second start while it works is refused by its id.
-        options = StartOptions(workflow_id or f"order-{order_id}", not no_wait, as_json, True)
-        result = await start_and_report(settings, flow, request, OrderResult, options)
-        if result is not None and not as_json:
-            say(f"Order {result.order_id} is {result.status}: {result.confirmation}.")
-            done = ", ".join(result.done) or "nothing, it had been fulfilled before"
-            note(f"Payment {result.payment}. Done: {done}.")
+        workflow_id=f"order-{order_id}",
+        undoes=True,
+    )
 
-    run(work, as_json=as_json)
+
+def show(result: OrderResult) -> None:
+    """Print what became of the order, and what was done for it."""
+    say(f"Order {result.order_id} is {result.status}: {result.confirmation}.")
+    done = ", ".join(result.done) or "nothing, it had been fulfilled before"
+    note(f"Payment {result.payment}. Done: {done}.")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,11 @@ async def outcome_of(
     with suppress(ValidationError):
         if isinstance(cause, ApplicationError) and cause.details:
             return SagaOutcome.model_validate(cause.details[0])
+    return await asked_outcome(handle)
+
+
+async def asked_outcome(handle: WorkflowHandle[Any, Any]) -> SagaOutcome | None:
+    """What a run says that it did and undid; None when no worker answers for it."""
     with suppress(RPCError, WorkflowQueryFailedError, TimeoutError):
         async with asyncio.timeout(QUERY_TIMEOUT_S):
             return await handle.query("outcome", result_type=SagaOutcome)

@@ -1,61 +1,50 @@
 """Research a question until the report is sure enough."""
 
-from collections.abc import Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from durable_agents.models.research import ResearchInput, ResearchResult
-from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, File, Id, NoWait, PriorityKey, Tenant, User, text_of
-from starters.running import Flow, StartOptions, start_and_report
-from starters.terminal import main_of, note, run, say
+from durable_agents.models.research import ResearchInput, ResearchResult, ResearchStop
+from starters.flow_command import Given, Start, flow_command
+from starters.options import File, MaxCalls, MaxCost, MaxTokens, text_of
+from starters.phrases import model_of, tokens_of
+from starters.terminal import main_of, note, say
 
-WORKFLOW = "ResearchWorkflow"
+STOPPED: dict[ResearchStop, str] = {
+    "confident": "confident",
+    "max_rounds": "out of rounds",
+    "budget": "the budget ended",
+}
 
-Query = Annotated[str | None, typer.Argument(help="The question; `-` reads standard input.")]
-Threshold = Annotated[float, typer.Option(help="The confidence that suffices.", min=0, max=1)]
 
-
+@flow_command("ResearchWorkflow", deadline=3600)
 def research(
-    query: Query = None,
+    given: Given,
+    query: Annotated[
+        str | None, typer.Argument(help="The question; `-` reads standard input.")
+    ] = None,
     file: File = None,
     max_rounds: Annotated[int, typer.Option(help="Refinements at most.", min=0, max=20)] = 3,
-    threshold: Threshold = 0.8,
-    max_tokens: Annotated[int, typer.Option(help="Budget in tokens; 0 sets none.", min=0)] = 0,
-    max_cost: Annotated[float, typer.Option(help="Budget in US dollars; 0: none.", min=0)] = 0,
-    max_calls: Annotated[int, typer.Option(help="Budget in model calls; 0: none.", min=0)] = 0,
-    deadline: Deadline = 3600,
-    user: User = "",
-    tenant: Tenant = "",
-    priority: PriorityKey = 3,
-    workflow_id: Id = "",
-    no_wait: NoWait = False,
-    as_json: AsJson = False,
-) -> None:
+    threshold: Annotated[
+        float, typer.Option(help="The confidence that suffices.", min=0, max=1)
+    ] = 0.8,
+    max_tokens: MaxTokens = 0,
+    max_cost: MaxCost = 0,
+    max_calls: MaxCalls = 0,
+) -> Start[ResearchResult]:
     """Research a question until the report is sure enough."""
-
-    def begin(settings: Settings) -> Coroutine[Any, Any, None]:
-        return work(settings, text_of(query, file, what="question"))
-
-    async def work(settings: Settings, text: str) -> None:
-        request = ResearchInput(
-            query=text,
-            max_rounds=max_rounds,
-            threshold=threshold,
-            user_id=user,
-            deadline_s=deadline,
-            max_tokens=max_tokens,
-            max_cost_usd=max_cost,
-            max_calls=max_calls,
-        )
-        flow = Flow(WORKFLOW, "research", text, user, tenant, priority)
-        options = StartOptions(workflow_id, not no_wait, as_json)
-        result = await start_and_report(settings, flow, request, ResearchResult, options)
-        if result is not None and not as_json:
-            show(result)
-
-    run(begin, as_json=as_json)
+    text = text_of(query, file, what="question")
+    request = ResearchInput(
+        query=text,
+        max_rounds=max_rounds,
+        threshold=threshold,
+        user_id=given.user,
+        deadline_s=given.deadline,
+        max_tokens=max_tokens,
+        max_cost_usd=max_cost,
+        max_calls=max_calls,
+    )
+    return Start(request, text, ResearchResult, show)
 
 
 def show(result: ResearchResult) -> None:
@@ -67,13 +56,16 @@ def show(result: ResearchResult) -> None:
         note(f"Not answered: {question}", "yellow")
     if result.sources:
         note(f"Sources: {'; '.join(result.sources)}")
-    used = result.usage
-    stand_in = " (the simulator, a stand-in)" if result.model == SIMULATOR_MODEL else ""
+    sure = f"Confidence {result.confidence:.2f}" if result.evaluated else "Not evaluated"
     note(
-        f"Confidence {result.confidence:.2f} after {result.rounds} refinements "
-        f"({result.stopped.replace('_', ' ')}); {len(result.sub_questions)} sub-questions; "
-        f"{used.input_tokens} + {used.output_tokens} tokens; {result.model}{stand_in}"
+        f"{sure} after {_counted(result.rounds, 'refinement')} "
+        f"({STOPPED[result.stopped]}); {_counted(len(result.sub_questions), 'sub-question')}; "
+        f"{tokens_of(result.usage)}; {model_of(result.model)}"
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":

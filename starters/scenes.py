@@ -188,8 +188,8 @@ def _plain_flows(simulator_url: str) -> list[Scene]:
         ),
         Scene(
             "An order: reserved, charged, fulfilled",
-            Flow("OrderWorkflow", "order", "order order-1001", "demo"),
-            OrderInput(order_id="order-1001", user_id="demo"),
+            Flow("OrderWorkflow", "order", "order 1001", "demo"),
+            OrderInput(order_id="1001", user_id="demo"),
             OrderResult,
             lambda result: f"{result.order_id} is {result.status}: {result.confirmation}",
         ),

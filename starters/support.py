@@ -1,61 +1,50 @@
 """Answer a customer; file a ticket when people have to act."""
 
-from collections.abc import Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from durable_agents.models.support import SupportInput, SupportResult
-from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
-from starters.options import AsJson, Deadline, File, Id, NoWait, PriorityKey, Tenant, User, text_of
-from starters.running import Flow, StartOptions, start_and_report
-from starters.terminal import EXIT_NO_ANSWER, main_of, note, run, say
-
-WORKFLOW = "SupportWorkflow"
+from starters.flow_command import Given, Start, end_unless, flow_command
+from starters.options import File, MaxRounds, text_of
+from starters.phrases import model_of, tools_of
+from starters.terminal import main_of, note, say
 
 
+@flow_command("SupportWorkflow", deadline=3600)
 def support(
+    given: Given,
     issue: Annotated[
         str | None, typer.Argument(help="What the customer writes; `-` reads standard input.")
     ] = None,
     file: File = None,
-    max_rounds: Annotated[int, typer.Option(help="Rounds of think and act at most.", min=1)] = 5,
-    deadline: Deadline = 3600,
-    user: User = "",
-    tenant: Tenant = "",
-    priority: PriorityKey = 3,
-    workflow_id: Id = "",
-    no_wait: NoWait = False,
-    as_json: AsJson = False,
-) -> None:
+    max_rounds: MaxRounds = 5,
+) -> Start[SupportResult]:
     """Answer a customer; file a ticket when people have to act."""
+    text = text_of(issue, file, what="issue")
+    request = SupportInput(
+        issue=text, user_id=given.user, max_rounds=max_rounds, deadline_s=given.deadline
+    )
+    return Start(request, text, SupportResult, show, _finish)
 
-    def begin(settings: Settings) -> Coroutine[Any, Any, None]:
-        return work(settings, text_of(issue, file, what="issue"))
 
-    async def work(settings: Settings, text: str) -> None:
-        request = SupportInput(issue=text, user_id=user, max_rounds=max_rounds, deadline_s=deadline)
-        flow = Flow(WORKFLOW, "support", text, user, tenant, priority)
-        options = StartOptions(workflow_id, not no_wait, as_json)
-        result = await start_and_report(settings, flow, request, SupportResult, options)
-        if result is None:
-            return
-        if not as_json:
-            say(result.reply)
-            note(told(result))
-        if result.stopped != "answered":
-            raise typer.Exit(EXIT_NO_ANSWER)
+def show(result: SupportResult) -> None:
+    """Print the reply, and what became of it."""
+    say(result.reply)
+    note(told(result))
 
-    run(begin, as_json=as_json)
+
+def _finish(result: SupportResult) -> None:
+    end_unless(result.stopped == "answered")
 
 
 def told(result: SupportResult) -> str:
     """What became of it, beside the reply."""
     ticket = f"ticket {result.ticket}, priority {result.priority}" if result.ticket else "no ticket"
-    calls = ", ".join(call.tool for call in result.tool_calls) or "no tool"
-    simulated = " (the simulator, a stand-in)" if result.model == SIMULATOR_MODEL else ""
-    model = f"; {result.model}{simulated}" if result.model else ""
-    return f"{ticket}: {result.reason} {calls}{model}; thread {result.thread}"
+    reason = result.reason.strip().rstrip(".") or "no reason given"
+    model = f"; {model_of(result.model)}" if result.model else ""
+    called = tools_of(result.tool_calls)
+    return f"{ticket}: {reason}. Called {called}{model}; thread {result.thread}"
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def test_every_variable_of_the_example_has_a_comment() -> None:
 def test_a_copy_of_the_example_changes_nothing_outside_containers() -> None:
     settings = Settings.load({}, dotenv=ROOT / ".env.example", use_run_file=False)
 
-    assert settings == Settings(simulator="on")
+    assert settings == Settings()
 
 
 def test_the_example_shows_the_defaults_of_what_is_commented_out() -> None:
@@ -142,6 +142,48 @@ def test_installed_is_what_a_lock_file_names_by_hash() -> None:
     assert "--require-hashes -r requirements.lock" in installs
     for install in installs:
         assert "--require-hashes" in install or "--no-deps --no-build-isolation" in install
+
+
+def test_the_image_can_take_payments_through_stripe_in_the_version_that_is_tested() -> None:
+    pinned = re.compile(r"^stripe==(\S+) ", re.MULTILINE)
+    image, tested = (
+        pinned.findall((ROOT / f"requirements{kind}.lock").read_text(encoding="utf-8"))
+        for kind in ("", "-dev")
+    )
+
+    assert len(image) == 1
+    assert image == tested
+
+
+@pytest.mark.parametrize("kind", ["", "-dev", "-embedded"])
+def test_a_lock_file_names_packages_and_no_address(kind: str) -> None:
+    lock = (ROOT / f"requirements{kind}.lock").read_text(encoding="utf-8")
+
+    assert "==" in lock
+    assert not re.search(r"://|^\s*-[if-]", re.sub(r"^ +--hash=.*$", "", lock, flags=re.MULTILINE))
+
+
+def test_the_worker_in_its_container_is_given_what_the_example_lets_people_set() -> None:
+    settable = example_names() & {name.upper() for name in Settings.model_fields}
+    of_commands = {"TEMPORAL_PORT", "TEMPORAL_UI_PORT", "SIMULATOR_PORT"}
+
+    given = set(re.findall(r"^      ([A-Z_]+): ", service("worker"), re.MULTILINE))
+
+    assert settable - of_commands - given == {"DATABASE_URL"}  # that of all our containers
+    assert "    <<: *database" in service("worker")
+
+
+def test_the_worker_uses_the_simulator_while_its_profile_is_on() -> None:
+    found = re.search(r"^      SIMULATOR_URL: (.+)$", service("worker"), re.MULTILINE)
+    listens = re.search(r"^EXPOSE (\d+)$", stages()[-2], re.MULTILINE)
+
+    assert found
+    assert listens
+    url = f"http://simulator:{listens[1]}"
+    assert found[1] == f"${{SIMULATOR_URL:-${{COMPOSE_PROFILES:+{url}}}}}"
+    assert "    profiles: [simulator]\n" in service("simulator")
+    environ = {"SIMULATOR_URL": url, "TEMPORAL_ADDRESS": "temporal:7233"}
+    assert Settings.load(environ, dotenv=None, use_run_file=False).uses_simulator
 
 
 def test_the_lock_file_of_the_image_names_none_of_the_embedded_servers() -> None:

@@ -1,6 +1,6 @@
-"""Closes rows of workflow_status whose runs ended without running code.
+"""Closes rows whose runs ended without running code: of workflow_status, and of reviews.
 
-A run that is terminated, or that its execution timeout ends, cannot close its own row. Workers
+A run that is terminated, or that its execution timeout ends, cannot close its own rows. Workers
 look at rows that stayed open for a while, ask the server how those runs ended, and close them.
 """
 
@@ -10,23 +10,33 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from durable_agents.db import statuses
+from durable_agents.db import reviews, statuses
 from durable_agents.db.engine import Database
+from durable_agents.db.reviews import OpenReview
 from durable_agents.models.errors import DurableAgentsError
 from durable_agents.models.tracked import RowStatus
 
 EVERY_S = 15
 OPEN_FOR = timedelta(seconds=10)
+REVIEWS_AT_ONCE = 100  # they wait for days: a thousand are looked at within three minutes
 
+_GONE = "The server knows no such run any more."
 _ENDS: Final[dict[WorkflowExecutionStatus, tuple[RowStatus, str]]] = {
     WorkflowExecutionStatus.TERMINATED: ("terminated", "The run was terminated."),
     WorkflowExecutionStatus.TIMED_OUT: ("timed_out", "The run reached its execution timeout."),
     WorkflowExecutionStatus.FAILED: ("failed", "The run failed before it could say why here."),
     WorkflowExecutionStatus.CANCELED: ("cancelled", "The run was cancelled."),
     WorkflowExecutionStatus.COMPLETED: ("completed", ""),
+}
+_WITHDRAWN: Final[dict[WorkflowExecutionStatus, str]] = {
+    WorkflowExecutionStatus.TERMINATED: "The run was terminated.",
+    WorkflowExecutionStatus.TIMED_OUT: "The run reached its execution timeout.",
+    WorkflowExecutionStatus.FAILED: "The run failed.",
+    WorkflowExecutionStatus.CANCELED: "The run was cancelled.",
+    WorkflowExecutionStatus.COMPLETED: "The run ended without this decision.",
 }
 
 _NO_SUCH_RUN = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
@@ -37,21 +47,26 @@ logger = logging.getLogger(__name__)
 
 async def reconcile_for_ever(client: Client, database: Database) -> None:
     """Reconcile now and then; a failure is logged and tried again the next time."""
+    after = 0
     while True:
         await asyncio.sleep(EVERY_S)
         try:
             await reconcile(client, database, open_for=OPEN_FOR)
+            after = await reconcile_reviews(client, database, open_for=OPEN_FOR, after=after)
         except (DurableAgentsError, RPCError, SQLAlchemyError) as error:
-            logger.warning("Rows of workflow_status could not be reconciled: %s", error)
+            logger.warning("Rows of runs that ended could not be closed: %s", error)
 
 
 async def reconcile(client: Client, database: Database, *, open_for: timedelta) -> int:
-    """Close the rows of runs that ended without closing them; tells how many.
+    """Close the rows of workflow_status of runs that ended without closing them.
 
     Args:
         client: Whom to ask how a run ended.
         database: Where the rows are.
         open_for: Rows that changed within this time are left alone.
+
+    Returns:
+        How many were closed.
     """
     async with database.statement() as connection:
         rows = await statuses.open_rows(connection, older_than=open_for)
@@ -68,12 +83,68 @@ async def reconcile(client: Client, database: Database, *, open_for: timedelta) 
     return closed
 
 
+async def reconcile_reviews(
+    client: Client, database: Database, *, open_for: timedelta, after: int = 0
+) -> int:
+    """Withdraw the reviews of runs that ended without closing them, some reviews at a time.
+
+    Args:
+        client: Whom to ask how a run ended.
+        database: Where the reviews are.
+        open_for: Reviews that were requested within this time are left alone.
+        after: The last review that was looked at.
+
+    Returns:
+        Where to go on; 0 when there are no more.
+    """
+    async with database.statement() as connection:
+        rows = await reviews.open_reviews(
+            connection, older_than=open_for, after=after, limit=REVIEWS_AT_ONCE
+        )
+    for row in rows:
+        reason = await _why_withdrawn(client, row)
+        if reason:
+            async with database.statement() as connection:
+                await reviews.withdraw(connection, review_id=row.review_id, reason=reason)
+    return rows[-1].review_id if len(rows) == REVIEWS_AT_ONCE else 0
+
+
 async def _end_of(client: Client, workflow_id: str, run_id: str) -> tuple[RowStatus, str] | None:
     """How a run ended; None while it runs."""
+    seen = await _describe(client, workflow_id, run_id)
+    if seen is None:
+        return ("terminated", _GONE)
+    return _ENDS.get(seen.status) if seen.status is not None else None
+
+
+async def _why_withdrawn(client: Client, review: OpenReview) -> str:
+    """Why nobody can decide any more; empty while somebody can.
+
+    A reset terminates the run that requested a review, and the run that takes its place waits for
+    the decision on it.
+    """
+    seen = await _describe(client, review.workflow_id, review.run_id)
+    if seen is None:
+        return _GONE
+    reason = _WITHDRAWN.get(seen.status, "") if seen.status is not None else ""
+    if not reason:
+        return ""
+    latest = await _describe(client, review.workflow_id)
+    goes_on = (
+        latest is not None
+        and latest.status == WorkflowExecutionStatus.RUNNING
+        and latest.raw_info.first_run_id == seen.raw_info.first_run_id
+    )
+    return "" if goes_on else reason
+
+
+async def _describe(
+    client: Client, workflow_id: str, run_id: str | None = None
+) -> WorkflowExecutionDescription | None:
+    """What the server says of a run, or of a workflow's newest one; None when there is none."""
     try:
-        seen = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
+        return await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
     except RPCError as error:
         if error.status in _NO_SUCH_RUN:
-            return ("terminated", "The server knows no such run any more.")
+            return None
         raise
-    return _ENDS.get(seen.status) if seen.status is not None else None

@@ -59,7 +59,7 @@ class Resources:
         if settings.simulator == "on" and not (settings.simulator_url or settings.openai_base_url):
             raise ConfigurationError(
                 "SIMULATOR is on, but no simulator runs here. Start one with `durable-agents up`, "
-                "or set OPENAI_BASE_URL to it."
+                "or set SIMULATOR_URL to where it is."
             )
         database = Database(url, pool_size=settings.database_pool_size)
         model = ModelClient(

@@ -66,7 +66,7 @@ class AgentLoop:
         label: str = "",
     ) -> None:
         self._flow = flow
-        self._label = label
+        self.label = label
         self._agent = agent
         self._user_id = user_id
         self._budget = budget
@@ -103,7 +103,7 @@ class AgentLoop:
 
     async def open(self, task: str, thread: int = 0) -> None:
         """Make the task part of a thread: a new one, or the one that is named."""
-        with self._flow.step(f"{self._label}open thread"):
+        with self._flow.step(f"{self.label}open thread"):
             self._thread = await workflow.execute_activity_method(
                 ConversationActivities.create_thread,
                 OpenThreadInput(
@@ -113,7 +113,7 @@ class AgentLoop:
                     user_id=self._user_id,
                     thread=thread,
                 ),
-                activity_id=f"{self._label}open-thread",
+                activity_id=f"{self.label}open-thread",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,
@@ -161,7 +161,7 @@ class AgentLoop:
         return thought
 
     async def _ask(self, allowance: Allowance) -> Thought:
-        with self._flow.step(f"{self._label}think {self.round}"):
+        with self._flow.step(f"{self.label}think {self.round}"):
             return await workflow.execute_activity_method(
                 ThinkingActivities.think,
                 ThinkInput(
@@ -173,9 +173,10 @@ class AgentLoop:
                     max_calls=allowance.max_calls,
                     user_id=self._user_id,
                 ),
-                activity_id=f"{self._label}think-{self.round}",
+                activity_id=f"{self.label}think-{self.round}",
                 task_queue=queue_of(self._agent),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
+                schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.MODEL_CALL,
                 summary=f"think, round {self.round}",
@@ -208,7 +209,7 @@ class AgentLoop:
 
     async def _run_tool(self, message: int, index: int, call: ToolCall, key: str) -> ToolOutcome:
         tool = TOOLS.get(call.tool)
-        with self._flow.step(f"{self._label}{call.tool} {self.round}.{index + 1}", call.about):
+        with self._flow.step(f"{self.label}{call.tool} {self.round}.{index + 1}", call.about):
             return await workflow.execute_activity(
                 call.tool,
                 ToolCallInput(
@@ -219,7 +220,7 @@ class AgentLoop:
                     first_stands=self._keys.is_shared(call.tool),
                 ),
                 result_type=ToolOutcome,
-                activity_id=f"{self._label}{call.tool}-{self.round}.{index + 1}",
+                activity_id=f"{self.label}{call.tool}-{self.round}.{index + 1}",
                 task_queue=queues.TOOLS,
                 start_to_close_timeout=tool.timeout if tool else policies.SERVICE_CALL_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
@@ -235,11 +236,11 @@ class AgentLoop:
 
     async def observe(self, thought: Thought, failed: tuple[FailedCall, ...]) -> None:
         """Make what came of the calls part of the thread."""
-        with self._flow.step(f"{self._label}observe {self.round}"):
+        with self._flow.step(f"{self.label}observe {self.round}"):
             self._thread = await workflow.execute_local_activity_method(
                 ConversationActivities.observe,
                 ObserveInput(message=thought.message, calls=len(thought.calls), failed=failed),
-                activity_id=f"{self._label}observe-{self.round}",
+                activity_id=f"{self.label}observe-{self.round}",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary=f"observe, round {self.round}",
@@ -262,7 +263,7 @@ class AgentLoop:
                 SaveMessagesInput(
                     thread=self._thread.thread, head=self._thread.head, messages=(last,)
                 ),
-                activity_id=f"{self._label}save-messages",
+                activity_id=f"{self.label}save-messages",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,

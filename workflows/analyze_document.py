@@ -1,6 +1,7 @@
 """F7: read a document of any size by sections, in three branches side by side, and save it."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -8,6 +9,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.documents import DocumentActivities
+    from durable_agents.agent.budget import Budget
     from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.analyze_document import (
         SUMMARIES_AT_ONCE,
@@ -19,9 +21,12 @@ with workflow.unsafe.imports_passed_through():
         DocumentFacts,
         MissingBranch,
         ReadSectionsInput,
+        SectionsRead,
     )
+    from durable_agents.models.errors import BudgetExceededError
+    from durable_agents.models.status import Usage
     from workflows import policies
-    from workflows.flow import Flow, reason_of
+    from workflows.flow import Flow, is_type, reason_of
     from workflows.together import together
 
 BRANCHES: tuple[Branch, ...] = ("sentiment", "topics", "summary")
@@ -35,26 +40,31 @@ BATCH_TIMEOUT = timedelta(minutes=12)  # five until it hands back, six for a sec
 class DocumentAnalysisWorkflow(Flow):
     """Find out how a document feels, what it is about, and what it says.
 
-    Takes the query `status`. Ends with the analysis; when a branch fails for good, without its
-    part if the caller allows that, else the run fails. Fails as well when the document is
-    unknown, no text, or changed meanwhile, and at its deadline.
+    Takes the query `status`. Ends with the analysis; when a branch fails for good, or the budget
+    ends in it, without its part if the caller allows that, else the run fails. Fails as well when
+    the document is unknown, no text, or changed meanwhile, and at its deadline.
     """
 
     def __init__(self) -> None:
-        """Begin without knowing the document."""
+        """Begin without knowing the document and the budget."""
         super().__init__()
         self._missing: list[MissingBranch] = []
+        self._budget = Budget()
+        self._alone = asyncio.Lock()
 
     @workflow.run
     async def run(self, request: DocumentAnalysisInput) -> DocumentAnalysisResult:
         """Look at the document, read it in three branches, save what they found."""
+        self._budget = Budget(
+            max_tokens=request.max_tokens,
+            max_cost_usd=request.max_cost_usd,
+            max_calls=request.max_calls,
+        )
         return await self._to_deadline(request.deadline_s, self._analyse(request))
 
     async def _analyse(self, request: DocumentAnalysisInput) -> DocumentAnalysisResult:
         facts = await self._get_document(request.document_id.strip())
-        found = await together(
-            self._branch_if_allowed(branch, facts, request) for branch in BRANCHES
-        )
+        found = await self._all_branches(facts, request)
         result = self._result(facts, found)
         await self._save(result)
         return result
@@ -71,13 +81,21 @@ class DocumentAnalysisWorkflow(Flow):
                 summary=f"look at document {document_id}"[:200],
             )
 
+    async def _all_branches(
+        self, facts: DocumentFacts, request: DocumentAnalysisInput
+    ) -> list[BranchFindings]:
+        """Read side by side; with a budget one after the other, so that it pays for whole ones."""
+        if request.max_tokens or request.max_cost_usd or request.max_calls:
+            return [await self._branch_if_allowed(name, facts, request) for name in BRANCHES]
+        return await together(self._branch_if_allowed(name, facts, request) for name in BRANCHES)
+
     async def _branch_if_allowed(
         self, branch: Branch, facts: DocumentFacts, request: DocumentAnalysisInput
     ) -> BranchFindings:
         """What a branch found; nothing when it failed and others may stand without it."""
         try:
             return await self._branch(branch, facts, request.user_id)
-        except ActivityError as error:
+        except (ActivityError, BudgetExceededError) as error:
             alone = len(self._missing) == len(BRANCHES) - 1
             if is_cancelled_exception(error) or not request.allow_partial or alone:
                 raise
@@ -119,18 +137,46 @@ class DocumentAnalysisWorkflow(Flow):
         """Read a batch, in as many activities as it takes."""
         async with slots:
             while batch.count:
-                done = await self._read_some(batch)
+                done = await self._read_within_budget(batch)
                 left = {"first": batch.first + done, "count": batch.count - done}
                 batch = batch.model_copy(update=left)
 
-    async def _read_some(self, batch: ReadSectionsInput) -> int:
+    async def _read_within_budget(self, batch: ReadSectionsInput) -> int:
+        """Read with a share of the budget; where that is too little, alone with what is left.
+
+        Raises:
+            BudgetExceededError: Nothing is left, or too little for a section.
+        """
+        with suppress(BudgetExceededError), self._budget.shared():
+            await asyncio.sleep(0)  # so that all who begin now are counted before one reserves
+            return await self._read_reserved(batch, "")
+        async with self._alone:
+            await workflow.wait_condition(lambda: self._budget.is_idle)
+            return await self._read_reserved(batch, "-alone")
+
+    async def _read_reserved(self, batch: ReadSectionsInput, suffix: str) -> int:
+        """Reserve, read, settle."""
+        allowance, used = self._budget.reserve(), Usage()
+        try:
+            done = await self._read_some(batch.model_copy(update=vars(allowance)), suffix)
+            used = done.usage
+        except ActivityError as error:
+            if is_type(error, BudgetExceededError):
+                raise BudgetExceededError(reason_of(error)) from error
+            raise
+        finally:
+            self._budget.settle(allowance, used)
+            self.add_usage(used)
+        return done.read
+
+    async def _read_some(self, batch: ReadSectionsInput, suffix: str) -> SectionsRead:
         name = f"{batch.branch} {batch.level}" if batch.level else batch.branch
         place = f"{batch.first + 1}-{batch.first + batch.count} of {batch.of}"
         with self.step(f"{name}: {place}"):
-            done = await workflow.execute_activity_method(
+            return await workflow.execute_activity_method(
                 DocumentActivities.read_sections,
                 batch,
-                activity_id=f"{name.replace(' ', '-')}-{batch.first + 1}",
+                activity_id=f"{name.replace(' ', '-')}-{batch.first + 1}{suffix}",
                 task_queue=queue_of(f"document_{batch.branch}"),
                 start_to_close_timeout=BATCH_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
@@ -138,8 +184,6 @@ class DocumentAnalysisWorkflow(Flow):
                 retry_policy=policies.MODEL_CALL,
                 summary=f"{name}: read sections {place}",
             )
-        self.add_usage(done.usage)
-        return done.read
 
     async def _combine(self, branch: Branch, levels: int) -> BranchFindings:
         with self.step(f"combine {branch}"):

@@ -114,16 +114,6 @@ class Flow:
         self._steps_done += 1
 
 
-async def to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """Do what a cancel must not cut short; the cancel takes effect when it is done."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
-
-
 def reason_of(error: BaseException) -> str:
     """The message of the failure that a step raised."""
     error = raised_in(error)

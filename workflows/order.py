@@ -1,6 +1,7 @@
 """F12: reserve, charge and fulfil an order; what was done is undone when a step fails."""
 
 import asyncio
+from contextlib import suppress
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -9,6 +10,7 @@ from temporalio.workflow import ActivityCancellationType
 with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities
     from activities.payments import PaymentActivities
+    from activities.shielding import to_its_end
     from durable_agents.models import queues
     from durable_agents.models.order import (
         ChargeInput,
@@ -73,7 +75,10 @@ class OrderWorkflow(SagaFlow):
         except (FailureError, asyncio.CancelledError) as error:
             if is_final(error):
                 raise
-            found = await asyncio.shield(self._look_up(order_id))
+            looking = asyncio.ensure_future(self._look_up(order_id))
+            with suppress(asyncio.CancelledError):  # what is found tells how the run ends
+                await to_its_end(looking)
+            found = looking.result()
             if not found.confirmation:
                 raise
             self._done.append(FULFIL)
@@ -114,7 +119,7 @@ class OrderWorkflow(SagaFlow):
             task_queue=queues.TOOLS,
             start_to_close_timeout=policies.PAYMENT_TIMEOUT,
             heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
-            retry_policy=policies.SERVICE_CALL,
+            retry_policy=policies.PAYMENT,
             cancellation_type=UNTIL_ENDED,
             summary=f"charge {held.amount_cents / 100:.2f} USD for order {order_id}"[:200],
         )
@@ -157,9 +162,10 @@ class OrderWorkflow(SagaFlow):
             task_queue=queues.TOOLS,
             start_to_close_timeout=policies.PAYMENT_TIMEOUT,
             heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
-            retry_policy=policies.COMPENSATION,
+            retry_policy=policies.PAYMENT,
             summary=f"give back what order {order_id} was charged"[:200],
         )
+        self._note = undone.note or self._note
         return undone.happened
 
     async def _release(self, order_id: str, activity_id: str) -> bool:

@@ -33,11 +33,11 @@ SERVICE_CALL = RetryPolicy(
 )
 SERVICE_CALL_TIMEOUT = timedelta(seconds=30)
 
-COMPENSATION = RetryPolicy(
+PAYMENT = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2,
     maximum_interval=timedelta(seconds=30),
-    maximum_attempts=9,  # two minutes; then a person is asked
+    maximum_attempts=15,  # 31 s, then 9 times 30: as long as DATABASE, which it also writes to
     non_retryable_error_types=FINAL_BY_NAME,
 )
 PAYMENT_TIMEOUT = timedelta(seconds=60)  # a look-up and a charge of 20 s each, and the database

@@ -1,5 +1,7 @@
 """F8: investigate sub-questions side by side, then evaluate, review and refine the report."""
 
+from dataclasses import dataclass
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
@@ -9,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from durable_agents.models.errors import BudgetExceededError, ModelOutputError
     from durable_agents.models.research import (
         Evaluated,
+        JoinFindingsInput,
         KeepFindingInput,
         ResearchInput,
         ResearchResult,
@@ -24,6 +27,20 @@ with workflow.unsafe.imports_passed_through():
     from workflows.together import together
 
 INVESTIGATION_ROUNDS = 6
+FOR_THE_REPORT = 0.2  # of what the plan leaves of the budget: composing is one call, a long one
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A draft of the report, and what the analyst says of it if it was asked."""
+
+    written: Written
+    judged: Evaluated | None = None
+
+    @property
+    def confidence(self) -> float:
+        """From 0 to 1; 0 as long as nobody was asked."""
+        return self.judged.confidence if self.judged else 0
 
 
 @workflow.defn
@@ -31,8 +48,9 @@ class ResearchWorkflow(Flow):
     """Research a question until the report is sure enough, or out of rounds or budget.
 
     Takes the query `status`. Ends with the report; a sub-question that cannot be answered is
-    named in the result, and what was found stands also when the budget ends before the last
-    round. Fails when nothing was found, when another step fails for good, or at its deadline.
+    named in the result. What was found stands when the budget ends before the last round, and
+    also when it ends before a report is written: then the findings are the report. Fails when
+    nothing was found, when another step fails for good, or at its deadline.
     """
 
     def __init__(self) -> None:
@@ -40,6 +58,9 @@ class ResearchWorkflow(Flow):
         super().__init__()
         self._budget = Budget()
         self._desk = ResearchDesk(self, self._budget)
+        self._model = ""
+        self._loops: dict[str, AgentLoop] = {}
+        self._cut: set[str] = set()
         self._unanswered: list[str] = []
         self._failures: list[ActivityError | BudgetExceededError] = []
 
@@ -56,33 +77,45 @@ class ResearchWorkflow(Flow):
 
     async def _research(self, request: ResearchInput) -> ResearchResult:
         questions = await self._desk.plan(request)
-        findings = await self._investigate_all(questions, request.user_id)
-        draft = await self._desk.write("compose", request, findings, 0)
-        best, rounds, stopped = await self._improve(request, draft)
-        saved = await self._save(request, best, findings, rounds)
+        with self._budget.keeping(FOR_THE_REPORT):
+            found = await self._investigate_all(questions, request.user_id)
+        best, rounds, stopped = await self._report(request, found)
+        saved = await self._save(request, best, tuple(found.values()), rounds)
         return ResearchResult(
             report=saved.report,
-            confidence=best[1].confidence,
+            confidence=best.confidence,
             rounds=rounds,
             stopped=stopped,
-            findings=best[1].findings,
+            findings=best.judged.findings if best.judged else (),
             sources=saved.sources,
             sub_questions=questions,
             unanswered=tuple(self._unanswered),
             report_chars=saved.chars,
             usage=self._usage,
-            model=draft.model,
+            model=best.written.model or self._model,
+            evaluated=best.judged is not None,
         )
 
-    async def _investigate_all(self, questions: tuple[str, ...], user_id: str) -> tuple[int, ...]:
-        """The findings on all sub-questions, as drafts; some may be without."""
-        found = await together(
-            self._investigate_if_possible(number, question, user_id)
+    async def _investigate_all(self, questions: tuple[str, ...], user_id: str) -> dict[str, int]:
+        """The findings on the sub-questions, as drafts; some may be without.
+
+        An investigation for which its share of the budget did not suffice goes on, when the
+        others are done, with what they have left.
+        """
+        self._loops = {
+            question: AgentLoop(
+                self, agent="researcher", user_id=user_id, budget=self._budget, label=f"q{number}-"
+            )
             for number, question in enumerate(questions, 1)
-        )
-        findings = tuple(draft for draft in found if draft)
-        if findings:
-            return findings
+        }
+        drafts = await together(self._investigate_if_possible(asked) for asked in questions)
+        found = dict(zip(questions, drafts, strict=True))
+        for question in [asked for asked in questions if asked in self._cut]:
+            found[question] = await self._investigate_if_possible(question)
+        self._unanswered = [asked for asked, draft in found.items() if not draft]
+        found = {asked: draft for asked, draft in found.items() if draft}
+        if found:
+            return found
         if self._failures:
             raise self._failures[0]
         raise ModelOutputError(
@@ -90,34 +123,32 @@ class ResearchWorkflow(Flow):
             "rounds. Ask more narrowly."
         )
 
-    async def _investigate_if_possible(self, number: int, question: str, user_id: str) -> int:
+    async def _investigate_if_possible(self, question: str) -> int:
         """Investigate; 0 when a step fails for good, or budget or rounds end before an answer."""
-        finding = 0
         with self._budget.shared():
             try:
-                finding = await self._investigate(number, question, user_id)
-            except (ActivityError, BudgetExceededError) as error:
+                return await self._investigate(question, self._loops[question])
+            except BudgetExceededError as error:
+                self._cut.add(question)
+                self._failures.append(error)
+            except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
                 self._failures.append(error)
-        if not finding:
-            self._unanswered.append(question)
-        return finding
+        return 0
 
-    async def _investigate(self, number: int, question: str, user_id: str) -> int:
-        label = f"q{number}-"
-        loop = AgentLoop(
-            self, agent="researcher", user_id=user_id, budget=self._budget, label=label
-        )
-        await loop.open(f"Question: {question}")
+    async def _investigate(self, question: str, loop: AgentLoop) -> int:
+        if not loop.is_open:
+            await loop.open(f"Question: {question}")
         thought = await loop.answer(INVESTIGATION_ROUNDS)
         if thought is None:
             return 0
-        with self.step(f"{label}keep finding"):
+        self._model = thought.model or self._model
+        with self.step(f"{loop.label}keep finding"):
             kept = await workflow.execute_activity_method(
                 ResearchActivities.keep_finding,
                 KeepFindingInput(message=thought.message),
-                activity_id=f"{label}keep-finding",
+                activity_id=f"{loop.label}keep-finding",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,
@@ -125,30 +156,53 @@ class ResearchWorkflow(Flow):
             )
         return kept.draft
 
+    async def _report(
+        self, request: ResearchInput, found: dict[str, int]
+    ) -> tuple[Draft, int, ResearchStop]:
+        """Write and improve; the findings as they are when the budget ends before a draft."""
+        try:
+            draft = await self._desk.write("compose", request, tuple(found.values()), 0)
+        except BudgetExceededError:
+            return Draft(await self._join(found)), 0, "budget"
+        return await self._improve(request, draft)
+
+    async def _join(self, found: dict[str, int]) -> Written:
+        with self.step("join findings"):
+            return await workflow.execute_activity_method(
+                ResearchActivities.join_findings,
+                JoinFindingsInput(questions=tuple(found), findings=tuple(found.values())),
+                activity_id="join-findings",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+                retry_policy=policies.DATABASE,
+                summary="keep the findings in place of a report",
+            )
+
     async def _improve(
         self, request: ResearchInput, draft: Written
-    ) -> tuple[tuple[Written, Evaluated], int, ResearchStop]:
-        """Evaluate, review and refine until it is good enough; the best draft, and the rounds."""
-        best, rounds = (draft, Evaluated()), 0
+    ) -> tuple[Draft, int, ResearchStop]:
+        """Evaluate, review and refine the best draft until it is good enough; and the rounds."""
+        best, rounds = Draft(draft), 0
         try:
-            best = (draft, await self._desk.evaluate(request, draft, rounds))
-            while best[1].confidence < request.threshold and rounds < request.max_rounds:
-                review = await self._desk.write("review", request, (draft.draft,), rounds + 1)
-                drafts = (draft.draft, review.draft)
+            best = Draft(draft, await self._desk.evaluate(request, draft, rounds))
+            while best.confidence < request.threshold and rounds < request.max_rounds:
+                before = best.written.draft
+                review = await self._desk.write("review", request, (before,), rounds + 1)
+                drafts = (before, review.draft)
                 draft = await self._desk.write("refine", request, drafts, rounds + 1)
                 rounds += 1
                 judged = await self._desk.evaluate(request, draft, rounds)
-                if judged.confidence >= best[1].confidence:
-                    best = (draft, judged)
+                if judged.confidence >= best.confidence:
+                    best = Draft(draft, judged)
         except BudgetExceededError:
             return best, rounds, "budget"
-        enough = best[1].confidence >= request.threshold
+        enough = best.confidence >= request.threshold
         return best, rounds, "confident" if enough else "max_rounds"
 
     async def _save(
         self,
         request: ResearchInput,
-        best: tuple[Written, Evaluated],
+        best: Draft,
         findings: tuple[int, ...],
         rounds: int,
     ) -> SavedReport:
@@ -157,9 +211,9 @@ class ResearchWorkflow(Flow):
                 ResearchActivities.save_report,
                 SaveReportInput(
                     query=request.query,
-                    draft=best[0].draft,
+                    draft=best.written.draft,
                     findings=findings,
-                    confidence=best[1].confidence,
+                    confidence=best.confidence,
                     rounds=rounds,
                     user_id=request.user_id,
                 ),

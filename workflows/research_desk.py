@@ -66,6 +66,11 @@ class ResearchDesk:
         return chosen[:MOST_SUB_QUESTIONS] or (request.query,)
 
     async def _ask_planner(self, request: ResearchInput, allowance: Allowance) -> GeneratedObject:
+        """The question stands there as it is, for it is the user's own word.
+
+        So do the sub-questions that come of it, where they are asked: the planner reads nothing
+        but the question, and has no tools by which anyone else could speak through it.
+        """
         return await workflow.execute_activity_method(
             GenerationActivities.generate_object,
             GenerateInput(

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
         UnknownAgentError,
     )
     from durable_agents.models.resilient_task import ResilientTaskInput, ResilientTaskResult
-    from durable_agents.models.tracked import TaskRecord
+    from durable_agents.models.tracked import TaskFacts
     from workflows import policies
     from workflows.flow import Flow, is_type, reason_of, type_of
 
@@ -60,7 +60,7 @@ class ResilientTaskWorkflow(Flow):
         )
 
     async def _try_primary(
-        self, task: TaskRecord, user_id: str
+        self, task: TaskFacts, user_id: str
     ) -> tuple[WrittenDraft | None, LoggedError]:
         """Let the primary agent try; its draft, or how its model failed."""
         try:
@@ -70,7 +70,7 @@ class ResilientTaskWorkflow(Flow):
                 raise
             return None, LoggedError(type=type_of(error), message=reason_of(error)[:LOGGED_CHARS])
 
-    async def _validate(self, task_id: str) -> TaskRecord:
+    async def _validate(self, task_id: str) -> TaskFacts:
         with self.step("validate task", task_id):
             return await workflow.execute_activity_method(
                 RecordActivities.validate_task,
@@ -82,7 +82,7 @@ class ResilientTaskWorkflow(Flow):
                 summary=f"validate task {task_id}"[:200],
             )
 
-    async def _write(self, step: str, agent: str, task: TaskRecord, user_id: str) -> WrittenDraft:
+    async def _write(self, step: str, agent: str, task: TaskFacts, user_id: str) -> WrittenDraft:
         in_all = PRIMARY_IN_ALL if agent == PRIMARY else policies.MODEL_CALL_IN_ALL
         with self.step(step, task.title):
             draft = await workflow.execute_activity_method(

@@ -8,6 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.drafts import DraftActivities
     from activities.records import RecordActivities
     from activities.reviews import ReviewActivities
+    from activities.shielding import to_its_end
     from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.approval import PendingApproval, TakenDecision
     from durable_agents.models.drafts import WriteDraftInput
@@ -20,15 +21,15 @@ with workflow.unsafe.imports_passed_through():
         ReviewResult,
         ReviewStatus,
     )
-    from durable_agents.models.tracked import TaskRecord
+    from durable_agents.models.tracked import TaskFacts
     from workflows import policies
     from workflows.approval import ApprovalFlow
-    from workflows.flow import to_its_end
 
 WORKER = "task_worker"
 REVISER = "reviser"
 NOT_DECIDED = "Nobody decided on revision {0} within {1:g} s."
 NO_REVISION_LEFT = "Rejected, and no revision is left."
+WITHDRAWN = "The run was ended before anyone decided."
 
 
 @workflow.defn
@@ -37,28 +38,40 @@ class ReviewWorkflow(ApprovalFlow):
 
     Takes the signal `decide`, the update `submit_decision`, and the queries `status` and
     `approval`. Ends approved; rejected, when it is out of revisions; or expired, when nobody
-    decides in time. Fails when a step fails for good, or at the deadline of the whole run.
+    decides in time. Fails when a step fails for good, or at the deadline of the whole run. A run
+    that is cancelled, or reaches that deadline, withdraws its request.
     """
 
     def __init__(self) -> None:
         """Begin before the first draft."""
         super().__init__()
         self._model = ""
+        self._open: RequestedReview | None = None
 
     @workflow.run
     async def run(self, request: ReviewInput) -> ReviewResult:
         """Process, then ask for decisions and revise until one ends it."""
-        result = await self._to_deadline(request.deadline_s, self._rounds(request))
+        result = await self._to_deadline(request.deadline_s, self._decided_or_withdrawn(request))
         await self.finish_messages()
         return result
+
+    async def _decided_or_withdrawn(self, request: ReviewInput) -> ReviewResult:
+        """Go through the rounds; a run that is ended meanwhile leaves no request open."""
+        try:
+            return await self._rounds(request)
+        except asyncio.CancelledError:
+            if self._open is not None:
+                await to_its_end(self._close(self._open, "withdrawn"))
+            raise
 
     async def _rounds(self, request: ReviewInput) -> ReviewResult:
         task = await self._validate(request.task_id)
         user_id = request.user_id or task.user_id
         draft, revision = await self._process(task, user_id), 1
         while True:
-            review = await self._request_review(task.task_id, revision, draft)
-            decision = await self._decide(review, request.decision_deadline_s)
+            review = await to_its_end(self._request_review(task.task_id, revision, draft))
+            pending = _pending(review)
+            decision = await self.wait_for_decision(pending, request.decision_deadline_s)
             if decision is None:
                 return await self._expire(review, request.decision_deadline_s)
             if decision.verdict == "approve":
@@ -68,7 +81,7 @@ class ReviewWorkflow(ApprovalFlow):
                 return self._result(review, "rejected", NO_REVISION_LEFT, decision)
             draft, revision = await self._revise(review, user_id), revision + 1
 
-    async def _validate(self, task_id: str) -> TaskRecord:
+    async def _validate(self, task_id: str) -> TaskFacts:
         with self.step("validate task", task_id):
             return await workflow.execute_activity_method(
                 RecordActivities.validate_task,
@@ -80,7 +93,7 @@ class ReviewWorkflow(ApprovalFlow):
                 summary=f"validate task {task_id}"[:200],
             )
 
-    async def _process(self, task: TaskRecord, user_id: str) -> int:
+    async def _process(self, task: TaskFacts, user_id: str) -> int:
         asked = WriteDraftInput(agent=WORKER, task_id=task.task_id, user_id=user_id)
         return await self._write("process", asked, f"process: {task.title}")
 
@@ -112,7 +125,7 @@ class ReviewWorkflow(ApprovalFlow):
 
     async def _request_review(self, task_id: str, revision: int, draft: int) -> RequestedReview:
         with self.step(f"request review {revision}"):
-            return await workflow.execute_activity_method(
+            self._open = await workflow.execute_activity_method(
                 ReviewActivities.request_review,
                 RequestReviewInput(task_id=task_id, revision=revision, draft_id=draft),
                 activity_id=f"request-review-{revision}",
@@ -121,20 +134,7 @@ class ReviewWorkflow(ApprovalFlow):
                 retry_policy=policies.DATABASE,
                 summary=f"request a review of revision {revision}",
             )
-
-    async def _decide(self, review: RequestedReview, seconds: float) -> TakenDecision | None:
-        """Wait for a decision; a run that is ended meanwhile withdraws its request."""
-        pending = PendingApproval(
-            subject=review.task_id,
-            digest=review.digest,
-            revision=review.revision,
-            review_id=review.review_id,
-        )
-        try:
-            return await self.wait_for_decision(pending, seconds)
-        except asyncio.CancelledError:
-            await to_its_end(self._close(review, "withdrawn"))
-            raise
+        return self._open
 
     async def _approve(self, review: RequestedReview, decision: TakenDecision) -> ReviewResult:
         text = await to_its_end(self._save_approved(review, decision))
@@ -151,6 +151,7 @@ class ReviewWorkflow(ApprovalFlow):
                 retry_policy=policies.DATABASE,
                 summary=f"save the result: {decision.sentence()}"[:200],
             )
+        self._open = None
         return saved.text
 
     async def _expire(self, review: RequestedReview, seconds: float) -> ReviewResult:
@@ -170,6 +171,7 @@ class ReviewWorkflow(ApprovalFlow):
                 retry_policy=policies.DATABASE,
                 summary=f"revision {review.revision}: {status}",
             )
+        self._open = None
 
     def _result(
         self,
@@ -190,6 +192,15 @@ class ReviewWorkflow(ApprovalFlow):
         )
 
 
+def _pending(review: RequestedReview) -> PendingApproval:
+    return PendingApproval(
+        subject=review.task_id,
+        digest=review.digest,
+        revision=review.revision,
+        review_id=review.review_id,
+    )
+
+
 def _end(
     review: RequestedReview, status: ReviewStatus, decision: TakenDecision | None
 ) -> CloseReviewInput:
@@ -197,6 +208,6 @@ def _end(
         review_id=review.review_id,
         status=status,
         by=decision.by if decision else "",
-        feedback=decision.feedback if decision else "",
+        feedback=decision.feedback if decision else WITHDRAWN if status == "withdrawn" else "",
         at=decision.at if decision else workflow.now(),
     )

@@ -17,11 +17,14 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from activities.records import RecordActivities
+    from activities.shielding import to_its_end
     from durable_agents.models.conversation import LoggedError
     from durable_agents.models.saga import (
         AbandonedCompensation,
         CompensationDecision,
+        CompensationState,
         SagaOutcome,
+        StuckCompensation,
     )
     from workflows import policies
     from workflows.flow import Flow, reason_of, type_of
@@ -44,7 +47,7 @@ class SagaFlow(Flow):
 
     A compensation that keeps failing parks the run, in the phase `compensating`, until a person
     signals `retry_compensation` or `abandon_compensation`; the latter takes a reason. The query
-    `outcome` tells what was done and what was undone.
+    `outcome` tells what was done and what was undone, `compensation` what waits for a person.
     """
 
     def __init__(self) -> None:
@@ -53,7 +56,9 @@ class SagaFlow(Flow):
         self._done: list[str] = []
         self._undone: list[str] = []
         self._abandoned: list[AbandonedCompensation] = []
-        self._stuck = ""
+        self._stuck: StuckCompensation | None = None
+        self._taken = 0
+        self._dropped = 0
         self._retry = False
         self._abandon: CompensationDecision | None = None
 
@@ -64,17 +69,22 @@ class SagaFlow(Flow):
             done=tuple(self._done), undone=tuple(self._undone), abandoned=tuple(self._abandoned)
         )
 
+    @workflow.query(name="compensation", description="What is stuck and waits for a person.")
+    def compensation(self) -> CompensationState:
+        """Tell what waits for a person, and what became of the messages so far."""
+        return CompensationState(
+            stuck=self._stuck, taken=self._taken, dropped=self._dropped, note=self._note
+        )
+
     @workflow.signal(name="retry_compensation", description="Try what is stuck again.")
     def retry_compensation(self, *given: Any) -> None:
         """Try the compensation that is stuck again; dropped when none is."""
         decision = self._read("retry_compensation", given)
         if decision is None:
             return
-        if not self._stuck:
-            self._drop("retry_compensation: no compensation is stuck")
-            return
         workflow.logger.info("A person has a stuck compensation tried again")
         self._note = f"retried by {decision.by or 'somebody'}: {decision.reason}".rstrip(": ")
+        self._taken += 1
         self._retry = True
 
     @workflow.signal(name="abandon_compensation", description="Give up what is stuck; say why.")
@@ -83,25 +93,33 @@ class SagaFlow(Flow):
         decision = self._read("abandon_compensation", given)
         if decision is None:
             return
-        if not self._stuck:
-            self._drop("abandon_compensation: no compensation is stuck")
-        elif not decision.reason.strip():
+        if not decision.reason.strip():
             self._drop("abandon_compensation: give a reason, it is recorded")
-        else:
-            self._abandon = decision
+            return
+        self._note = f"given up by {decision.by or 'somebody'}: {decision.reason}"
+        self._taken += 1
+        self._abandon = decision
 
     def _read(self, message: str, given: tuple[Any, ...]) -> CompensationDecision | None:
         """Read a message here: the SDK drops one that does not fit, and nobody would see why."""
         try:
-            return CompensationDecision.model_validate(given[0] if given else {})
+            decision = CompensationDecision.model_validate(given[0] if given else {})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             self._drop(f"{message}: {where} {first['msg']}".replace("  ", " "))
             return None
+        if self._stuck is None:
+            self._drop(f"{message}: no compensation is stuck")
+            return None
+        if decision.step not in {"", self._stuck.step}:
+            self._drop(f"{message}: it is the step {self._stuck.step!r} that is stuck")
+            return None
+        return decision
 
     def _drop(self, why: str) -> None:
         workflow.logger.warning("A message was dropped: %s", why)
+        self._dropped += 1
         self._note = f"dropped {why}"
 
     async def _to_end_or_undone(self, seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
@@ -111,7 +129,8 @@ class SagaFlow(Flow):
         except (Exception, asyncio.CancelledError) as error:
             ended = self._state
             self._state = "running"
-            await _whatever_comes(self._undo_all(), must_succeed=True)
+            with suppress(asyncio.CancelledError):  # how the run ends is settled
+                await to_its_end(self._undo_all())
             self._state = ended
             if is_cancelled_exception(error):
                 raise
@@ -139,7 +158,8 @@ class SagaFlow(Flow):
                 result = await asyncio.shield(task)
             except asyncio.CancelledError:
                 task.cancel()
-                await _whatever_comes(task)
+                with suppress(Exception, asyncio.CancelledError):  # looked at below
+                    await to_its_end(task)
                 if task.cancelled() or task.exception() is not None:
                     raise
                 self._done.append(name)
@@ -175,15 +195,17 @@ class SagaFlow(Flow):
 
     async def _is_abandoned(self, compensation: Compensation, error: Exception) -> bool:
         """Wait until a person decides; whether the compensation is given up."""
-        self._stuck, self._retry, self._abandon = compensation.step, False, None
+        self._stuck = StuckCompensation(step=compensation.step, error=reason_of(error))
+        self._retry, self._abandon = False, None
+        command = f"durable-agents compensate {workflow.info().workflow_id}"
         self._waiting_for = (
             f"a person, because to undo the step {compensation.step!r} keeps failing "
-            f"({reason_of(error)}): signal retry_compensation, or abandon_compensation with a "
-            "reason"
+            f"({reason_of(error)}): `{command} --retry` or `--abandon REASON`, which signal "
+            "retry_compensation or abandon_compensation"
         )
         workflow.set_current_details(f"**stuck** waiting for {self._waiting_for}")
         await workflow.wait_condition(lambda: self._retry or self._abandon is not None)
-        decision, self._stuck, self._waiting_for = self._abandon, "", ""
+        decision, self._stuck, self._waiting_for = self._abandon, None, ""
         if decision is None:
             return False
         gave_up = AbandonedCompensation(
@@ -212,15 +234,3 @@ class SagaFlow(Flow):
             retry_policy=policies.DATABASE,
             summary=f"record that undoing {gave_up.step} was given up",
         )
-
-
-async def _whatever_comes(
-    work: Coroutine[Any, Any, None] | asyncio.Task[Any], *, must_succeed: bool = False
-) -> None:
-    """Wait until the work has ended, however often this run is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await workflow.wait([task])
-    if not task.cancelled() and (error := task.exception()) is not None and must_succeed:
-        raise error

@@ -1,13 +1,21 @@
 """F5: an agent answers a customer; another decides whether people have to see it."""
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
+    from activities.records import RecordActivities
     from activities.tickets import TicketActivities
     from durable_agents.agent.budget import Budget
     from durable_agents.agent.model_queues import queue_of
-    from durable_agents.models.conversation import GenerateInput, QuotedMessage, Thought
+    from durable_agents.models.conversation import (
+        GenerateInput,
+        LoggedError,
+        QuotedMessage,
+        Thought,
+    )
+    from durable_agents.models.errors import BudgetExceededError
     from durable_agents.models.support import Judgement, SupportInput, SupportResult
     from durable_agents.models.tickets import (
         CreateTicketInput,
@@ -17,15 +25,17 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import policies
     from workflows.agent_loop import AgentLoop
-    from workflows.flow import Flow
+    from workflows.flow import Flow, is_type, reason_of, type_of
 
 AGENT = "support"
 JUDGE = "escalation_judge"
 NO_REPLY = "We could not settle this right away. A colleague will look at it and write to you."
 NO_ANSWER = "The agent found no answer in its rounds."
+NOT_JUDGED = "not judged: {0}"
 QUESTION = "Should this be escalated? It is what the customer wrote{and_reply}."
 AND_REPLY = ", and after it what was replied"
 REASON_CHARS = 500
+LOGGED_CHARS = 2000
 
 
 @workflow.defn
@@ -34,8 +44,9 @@ class SupportWorkflow(Flow):
 
     Takes the query `status`. Ends with the reply, and with a ticket where one was filed: by the
     agent with its tool or by the step *create ticket*, one for the conversation at most. An
-    agent that finds no answer in its rounds is a reason to escalate. Fails when a step fails for
-    good, or at its deadline.
+    agent that finds no answer in its rounds is a reason to escalate, and so is a judge that fails
+    for good: the customer has the reply by then. Fails when another step fails for good, or at
+    its deadline.
     """
 
     @workflow.run
@@ -59,7 +70,36 @@ class SupportWorkflow(Flow):
         return self._result(loop, answered, decision, ticket)
 
     async def _decide(self, issue: int, answered: Thought | None, user_id: str) -> Judgement:
-        """Let the judge decide, outside the customer's thread."""
+        """Let the judge decide; people have to see what nobody could judge."""
+        try:
+            judgement = await self._judge(issue, answered, user_id)
+        except ActivityError as error:
+            if is_cancelled_exception(error) or is_type(error, BudgetExceededError):
+                raise
+            judgement = await self._not_judged(error)
+        reason = judgement.reason[:REASON_CHARS]
+        if answered is not None:
+            return judgement.model_copy(update={"reason": reason})
+        return judgement.model_copy(update={"escalate": True, "reason": f"{NO_ANSWER} {reason}"})
+
+    async def _not_judged(self, error: ActivityError) -> Judgement:
+        """Escalate in the judge's place, and say why in the status and in the table of errors."""
+        failed = LoggedError(type=type_of(error), message=reason_of(error)[:LOGGED_CHARS])
+        self._note = NOT_JUDGED.format(failed.message)
+        with self.step("log error", failed.message[:200]):
+            await workflow.execute_activity_method(
+                RecordActivities.log_error,
+                failed,
+                activity_id="log-error",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+                retry_policy=policies.DATABASE,
+                summary="log why nobody judged",
+            )
+        return Judgement(escalate=True, priority="medium", reason=self._note, judged=False)
+
+    async def _judge(self, issue: int, answered: Thought | None, user_id: str) -> Judgement:
+        """What the judge says, outside the customer's thread."""
         quoted = [QuotedMessage(message=issue, source="customer")]
         if answered is not None:
             quoted.append(QuotedMessage(message=answered.message, source="reply"))
@@ -77,11 +117,7 @@ class SupportWorkflow(Flow):
                 summary="should this be escalated?",
             )
         self.add_usage(decided.usage)
-        judgement = Judgement.model_validate(decided.value)
-        reason = judgement.reason[:REASON_CHARS]
-        if answered is not None:
-            return judgement.model_copy(update={"reason": reason})
-        return judgement.model_copy(update={"escalate": True, "reason": f"{NO_ANSWER} {reason}"})
+        return Judgement.model_validate(decided.value)
 
     async def _create_ticket(
         self,
@@ -138,6 +174,7 @@ class SupportWorkflow(Flow):
             escalated=ticket is not None,
             reason=decision.reason,
             stopped="answered" if answered else "max_rounds",
+            judged=decision.judged,
             tool_calls=state.tool_calls,
             thread=state.thread,
             model=answered.model if answered else "",

@@ -7,17 +7,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.generation import GenerationActivities
+    from activities.drafts import DraftActivities
     from activities.records import RecordActivities
+    from activities.shielding import to_its_end
     from durable_agents.agent.model_queues import queue_of
-    from durable_agents.models.conversation import GeneratedText, GenerateInput
-    from durable_agents.models.tracked import (
-        SaveResultInput,
-        StatusRow,
-        TaskRecord,
-        TrackedInput,
-        TrackedResult,
-    )
+    from durable_agents.models.drafts import SaveDraftInput, WriteDraftInput, WrittenDraft
+    from durable_agents.models.tracked import StatusRow, TaskFacts, TrackedInput, TrackedResult
     from workflows import policies
     from workflows.flow import Flow
 
@@ -46,8 +41,9 @@ class TrackedWorkflow(Flow):
         except (Exception, asyncio.CancelledError) as error:
             status = "cancelled" if is_cancelled_exception(error) else "failed"
             row = StatusRow(status=status, step=self._row_step, error=self._error[:1000])
-            with contextlib.suppress(ActivityError):  # the run's own failure is what counts
-                await asyncio.shield(self._save_row(row, "row-closed"))
+            # The run's own failure is what counts, also when a cancel follows it.
+            with contextlib.suppress(ActivityError, asyncio.CancelledError):
+                await to_its_end(self._save_row(row, "row-closed"))
             raise
         return result
 
@@ -55,12 +51,12 @@ class TrackedWorkflow(Flow):
         await self._enter("init")
         task = await self._validate(request.task_id)
         await self._enter("step1")
-        done = await self._process(task, request.user_id or task.user_id)
+        draft = await self._process(task, request.user_id or task.user_id)
         await self._enter("step2")
-        await self._save_result(task.task_id, done.text)
+        result = await self._save_result(task.task_id, draft)
         self._row_step = "complete"
         await self._save_row(StatusRow(status="completed", step="complete"), "row-complete")
-        return TrackedResult(task_id=task.task_id, result=done.text, model=done.model)
+        return TrackedResult(task_id=task.task_id, result=result, model=draft.model)
 
     async def _enter(self, step: str) -> None:
         """Say in the row which step begins."""
@@ -78,7 +74,7 @@ class TrackedWorkflow(Flow):
             summary=f"workflow_status: {row.status}, {row.step}",
         )
 
-    async def _validate(self, task_id: str) -> TaskRecord:
+    async def _validate(self, task_id: str) -> TaskFacts:
         with self.step("init", task_id):
             return await workflow.execute_activity_method(
                 RecordActivities.validate_task,
@@ -90,30 +86,31 @@ class TrackedWorkflow(Flow):
                 summary=f"validate task {task_id}"[:200],
             )
 
-    async def _process(self, task: TaskRecord, user_id: str) -> GeneratedText:
-        prompt = f"{task.title}\n\n{task.body}"
+    async def _process(self, task: TaskFacts, user_id: str) -> WrittenDraft:
         with self.step("step1", task.title):
-            done = await workflow.execute_activity_method(
-                GenerationActivities.generate_text,
-                GenerateInput(agent=AGENT, prompt=prompt, user_id=user_id),
+            draft = await workflow.execute_activity_method(
+                DraftActivities.write_task_draft,
+                WriteDraftInput(agent=AGENT, task_id=task.task_id, user_id=user_id),
                 activity_id="step1",
                 task_queue=queue_of(AGENT),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
+                schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.MODEL_CALL,
                 summary=f"process: {task.title}"[:200],
             )
-        self.add_usage(done.usage)
-        return done
+        self.add_usage(draft.usage)
+        return draft
 
-    async def _save_result(self, task_id: str, text: str) -> None:
+    async def _save_result(self, task_id: str, draft: WrittenDraft) -> str:
         with self.step("step2"):
-            await workflow.execute_activity_method(
-                RecordActivities.save_result,
-                SaveResultInput(task_id=task_id, result=text),
+            saved = await workflow.execute_activity_method(
+                DraftActivities.save_draft,
+                SaveDraftInput(task_id=task_id, draft_id=draft.draft_id),
                 activity_id="step2",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.DATABASE,
                 summary="save the result",
             )
+        return saved.text

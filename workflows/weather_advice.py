@@ -65,6 +65,7 @@ class WeatherAdviceWorkflow(Flow):
                 activity_id="advise",
                 task_queue=queue_of(AGENT),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
+                schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
                 retry_policy=policies.MODEL_CALL,
                 summary="advise what to wear",

@@ -62,7 +62,8 @@ class CallSite:
 class Question:
     """What is asked.
 
-    `complaint` says what is wrong with an answer, or returns an empty text.
+    `complaint` says what is wrong with an answer, or returns an empty text. `asked_before` says
+    that this attempt of the step has asked something else: what that used counts as well.
     """
 
     messages: Sequence[dict[str, Any]]
@@ -70,6 +71,7 @@ class Question:
     tools: tuple[Mapping[str, Any], ...] = ()
     response_format: Mapping[str, Any] | None = None
     allowance: Allowance = field(default_factory=Allowance)
+    asked_before: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Asker:
             BudgetExceededError: What is left does not suffice for an answer.
         """
         records: list[CallRecord] = []
-        spent, failures = await self._before(site)
+        spent, failures = await self._before(site, question)
         question = replace(question, allowance=left_of(question.allowance, spent))
         models = agent.models or (await self._model.default_model(),)
         try:
@@ -244,9 +246,9 @@ class Asker:
             latency_ms=round((time.perf_counter() - started) * 1000),
         )
 
-    async def _before(self, site: CallSite) -> tuple[Usage, int]:
-        """What earlier attempts of the step have used, and how many failed since an answer."""
-        if site.attempt == 1:
+    async def _before(self, site: CallSite, question: Question) -> tuple[Usage, int]:
+        """What the step has used before, and how many attempts failed since an answer."""
+        if site.attempt == 1 and not question.asked_before:
             return Usage(), 0
         step = Step(site.run_id, site.step)
         async with self._database.statement() as connection:

@@ -7,6 +7,7 @@ so that calls side by side cannot overshoot together.
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 
 from durable_agents.models.errors import BudgetExceededError
 from durable_agents.models.status import Usage
@@ -47,6 +48,7 @@ class Budget:
         self.spent = spent or Usage()
         self._open: list[Allowance] = []
         self._sharers = 0
+        self._kept = Allowance()
 
     @contextmanager
     def shared(self) -> Generator[None]:
@@ -59,6 +61,31 @@ class Budget:
             yield
         finally:
             self._sharers -= 1
+
+    @contextmanager
+    def keeping(self, share: float) -> Generator[None]:
+        """Keep a share of what is left for later: for as long as this lasts nobody gets at it.
+
+        Of calls it is at least one, and never the last.
+
+        Raises:
+            BudgetExceededError: Nothing is left; says of what.
+        """
+        calls = self._left_calls()
+        self._kept = Allowance(
+            max_tokens=int(self._left_tokens() * share),
+            max_cost_usd=self._left_cost() * share,
+            max_calls=min(ceil(calls * share), calls - 1) if calls else UNBOUNDED,
+        )
+        try:
+            yield
+        finally:
+            self._kept = Allowance()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is reserved."""
+        return not self._open
 
     def reserve(self) -> Allowance:
         """Set aside what is left for one call: all of it, or a part where others share it.
@@ -81,10 +108,13 @@ class Budget:
         self._open.remove(allowance)
         self.spent = self.spent + usage
 
+    def _set_aside(self) -> list[Allowance]:
+        return [*self._open, self._kept]
+
     def _left_calls(self) -> int:
         if not self._max_calls:
             return UNBOUNDED
-        reserved = sum(allowance.max_calls for allowance in self._open)
+        reserved = sum(allowance.max_calls for allowance in self._set_aside())
         left = self._max_calls - self.spent.calls - reserved
         if left <= 0:
             raise BudgetExceededError(
@@ -96,7 +126,7 @@ class Budget:
     def _left_tokens(self) -> int:
         if not self._max_tokens:
             return UNBOUNDED
-        reserved = sum(allowance.max_tokens for allowance in self._open)
+        reserved = sum(allowance.max_tokens for allowance in self._set_aside())
         used = self.spent.input_tokens + self.spent.output_tokens
         left = self._max_tokens - used - reserved
         if left <= 0:
@@ -109,7 +139,7 @@ class Budget:
     def _left_cost(self) -> float:
         if not self._max_cost_usd:
             return UNBOUNDED
-        reserved = sum(allowance.max_cost_usd for allowance in self._open)
+        reserved = sum(allowance.max_cost_usd for allowance in self._set_aside())
         left = self._max_cost_usd - self.spent.cost_usd - reserved
         if left <= 0:
             raise BudgetExceededError(

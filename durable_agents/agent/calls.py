@@ -33,7 +33,7 @@ def schemas_of(agent: AgentDefinition) -> tuple[dict[str, Any], ...]:
         if grant.name not in TOOLS:
             raise UnknownToolError(
                 f"Agent {agent.name} is granted the tool {grant.name}, which does not exist. "
-                f"Correct durable_agents/agent/catalogue.py; there are: {', '.join(TOOLS)}."
+                f"Correct durable_agents/agent/catalogue; there are: {', '.join(TOOLS)}."
             )
     return tuple(tool_schema(TOOLS[grant.name]) for grant in agent.tools)
 

@@ -37,9 +37,10 @@ class PaymentGateway(Protocol):
     async def refund(
         self, order_id: str, generation: int, *, since: datetime, asked_until: datetime
     ) -> Payment | None:
-        """Give back what was charged, and see to it that nothing is charged later on.
+        """Give back all that was charged, and see to it that nothing is charged later on.
 
-        Harmless when there is nothing to give back, or when it was given back before.
+        Of what others gave back in part, the rest is given back. Harmless when there is nothing
+        to give back, or when it was given back before.
 
         Returns:
             The payment as it is now; None when there never was one.

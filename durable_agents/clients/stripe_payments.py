@@ -24,6 +24,7 @@ API_VERSION = "2024-06-20"  # later ones rename `payment_method_types`
 TIMEOUT_S = 18  # with a look-up before it, within the timeout of the step
 CLOCKS_DIFFER = timedelta(minutes=5)
 SETTLED_AFTER = timedelta(seconds=30)  # a request that was under way has arrived or never will
+KEYS_LAST = timedelta(days=2)  # a day at least, says Stripe; only what is younger is replayed
 MOST_KEYS = 8
 PAGE = 100
 ORDER, GENERATION = "order_id", "generation"
@@ -78,7 +79,7 @@ class StripeGateway:
                 found = await self.find(
                     request.order_id,
                     request.generation,
-                    since=datetime.now(UTC) - timedelta(days=1),
+                    since=datetime.now(UTC) - KEYS_LAST,
                 )
                 if found is not None:
                     return found
@@ -111,15 +112,17 @@ class StripeGateway:
     ) -> stripe.PaymentIntent | None:
         """The latest intent for an order and a generation; one that was paid goes before.
 
-        Stripe's list is complete at once and begins with the newest; its search lags behind.
+        Stripe's list is complete at once and begins with the newest; its search lags behind. No
+        payment is older than the claim to charge, but for what our clock is ahead of Stripe's: so
+        the list ends there, however many payments the account has.
         """
-        wanted, oldest = (order_id, str(generation)), (since - CLOCKS_DIFFER).timestamp()
+        wanted, oldest = (order_id, str(generation)), int((since - CLOCKS_DIFFER).timestamp())
         candidate: stripe.PaymentIntent | None = None
         try:
-            page = await self._stripe.v1.payment_intents.list_async({"limit": PAGE})
+            page = await self._stripe.v1.payment_intents.list_async(
+                {"limit": PAGE, "created": {"gte": oldest}}
+            )
             async for intent in page.auto_paging_iter():
-                if intent.created < oldest:
-                    break
                 if _named_by(intent) != wanted:
                     continue
                 if intent.status == "succeeded":
@@ -141,19 +144,28 @@ class StripeGateway:
                     "payment for it so far. It is looked up again."
                 )
             return None
-        payment = await self._payment(intent)
-        if payment.status == "charged":
+        if intent.status == "succeeded":
             return await self._give_back(intent, _key(order_id, generation, "refund"))
+        payment = await self._payment(intent)
         if payment.status == "declined" and intent.status != "canceled":
             await self._cancel(intent)
         return payment
 
-    async def _give_back(self, intent: stripe.PaymentIntent, key: str) -> Payment:
-        refunded = Payment(payment_id=intent.id, status="refunded")
+    async def _give_back(self, intent: stripe.PaymentIntent, base: str) -> Payment:
+        """Give back what is left of a payment; the amount is part of the key where it is a rest.
+
+        Stripe refuses another amount under a key that was used, and more than what is left.
+        """
+        before = await self._given_back(intent)
+        if before >= intent.amount:
+            return Payment(payment_id=intent.id, status="refunded")
+        refunded = Payment(payment_id=intent.id, status="refunded", part_refunded_cents=before)
+        left = intent.amount - before
+        key = f"{base}/rest-{left}" if before else base
         for number in range(1, MOST_KEYS + 1):
             try:
                 await self._stripe.v1.refunds.create_async(
-                    {"payment_intent": intent.id},
+                    {"payment_intent": intent.id, "amount": left},
                     {"idempotency_key": key if number == 1 else f"{key}/{number}"},
                 )
             except stripe.InvalidRequestError as error:
@@ -163,7 +175,7 @@ class StripeGateway:
             except stripe.StripeError as error:
                 if not _is_replayed_failure(error):
                     _raise(error)
-                if await self._is_refunded(intent):
+                if await self._given_back(intent) >= intent.amount:
                     return refunded
             else:
                 return refunded
@@ -185,8 +197,10 @@ class StripeGateway:
             PaymentUnavailableError: Its payment is still under way.
         """
         if intent.status == "succeeded":
-            refunded = await self._is_refunded(intent)
-            return Payment(payment_id=intent.id, status="refunded" if refunded else "charged")
+            given_back = await self._given_back(intent)
+            if given_back >= intent.amount:
+                return Payment(payment_id=intent.id, status="refunded")
+            return Payment(payment_id=intent.id, status="charged", part_refunded_cents=given_back)
         if intent.status == "processing":
             raise PaymentUnavailableError(
                 f"The payment {intent.id} is still being processed at Stripe. "
@@ -196,12 +210,16 @@ class StripeGateway:
         reason = (told.message if told else "") or f"Stripe says {intent.status}"
         return Payment(payment_id=intent.id, status="declined", reason=reason)
 
-    async def _is_refunded(self, intent: stripe.PaymentIntent) -> bool:
+    async def _given_back(self, intent: stripe.PaymentIntent) -> int:
+        """How much of a payment is given back, in cents, by us or by others."""
         try:
-            page = await self._stripe.v1.refunds.list_async({"payment_intent": intent.id})
+            page = await self._stripe.v1.refunds.list_async(
+                {"payment_intent": intent.id, "limit": PAGE}
+            )
+            refunds = [refund async for refund in page.auto_paging_iter()]
         except stripe.StripeError as error:
             _raise(error)
-        return any(refund.status not in {"failed", "canceled"} for refund in page.data)
+        return sum(one.amount for one in refunds if one.status not in {"failed", "canceled"})
 
     async def close(self) -> None:
         """Close connections."""

@@ -12,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from durable_agents.db import effects
 from durable_agents.db.engine import Database
 from durable_agents.db.orders import (
+    begun_anew,
     key_of,
     open_generation,
     order_row,
     set_status,
     undone_meanwhile,
 )
+from durable_agents.models.errors import IdempotencyConflictError
 from durable_agents.models.order import ChargeInput, UndoInput
 
 
@@ -52,7 +54,10 @@ async def begin_charge(database: Database, request: ChargeInput) -> BegunCharge:
         "generation": request.generation,
         "amount_cents": request.amount_cents,
     }
-    await effects.once(database, key=key, request=asked, run_id=request.chain, write=write)
+    try:
+        await effects.once(database, key=key, request=asked, run_id=request.chain, write=write)
+    except IdempotencyConflictError as error:  # a later generation of it is open
+        raise begun_anew(request.order_id) from error
     async with database.statement() as connection:
         order = await order_row(connection, request.order_id)
         claim = await _claim(connection, request.order_id, request.generation)

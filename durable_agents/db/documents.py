@@ -121,13 +121,3 @@ async def save_analysis(
     await connection.execute(
         statement.on_conflict_do_update(index_elements=[Analysis.run_id], set_=values)
     )
-
-
-async def latest_analysis(connection: AsyncConnection, document_id: str) -> dict[str, Any] | None:
-    """What the latest analysis of a document found; None when there was none."""
-    return await connection.scalar(
-        select(Analysis.result)
-        .where(Analysis.document_id == document_id)
-        .order_by(Analysis.created_at.desc())
-        .limit(1)
-    )

@@ -1,13 +1,19 @@
 """Drafts: texts that steps hand on by reference."""
 
-from sqlalchemy import Select, select
+from collections.abc import Sequence
+
+from sqlalchemy import Select, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.flow_tables import Draft
+from durable_agents.db.tables import Message
 from durable_agents.db.threads import Step
 from durable_agents.models.base import Record
 from durable_agents.models.errors import NotFoundError
+
+BODY = "body"
+"""The kind of a draft that an address of the web answered; others are named for their agent."""
 
 
 class DraftRecord(Record):
@@ -35,6 +41,26 @@ async def save_draft(connection: AsyncConnection, step: Step, *, kind: str, cont
     return int((await connection.execute(query)).scalar_one())
 
 
+async def keep_message(connection: AsyncConnection, step: Step, *, kind: str, message: int) -> int:
+    """Make a stored message a draft, without its text passing through anyone's hands.
+
+    Returns:
+        The draft's id; a second delivery finds the first one's.
+
+    Raises:
+        NotFoundError: There is no such message.
+    """
+    said = select(literal(step.run_id), literal(step.step), literal(kind), Message.content).where(
+        Message.message_id == message
+    )
+    statement = insert(Draft).from_select(["run_id", "step", "kind", "content"], said)
+    await connection.execute(statement.on_conflict_do_nothing())
+    found = await find_draft(connection, step)
+    if found is None:
+        raise NotFoundError(f"There is no message {message} to keep as a draft.")
+    return found.draft_id
+
+
 async def find_draft(connection: AsyncConnection, step: Step) -> DraftRecord | None:
     """What an earlier delivery of a step wrote; None when there was none."""
     return await _one(
@@ -42,16 +68,37 @@ async def find_draft(connection: AsyncConnection, step: Step) -> DraftRecord | N
     )
 
 
-async def get_draft(connection: AsyncConnection, draft_id: int) -> DraftRecord:
-    """Read a draft.
+async def get_draft(
+    connection: AsyncConnection, draft_id: int, *, kind: str | None = None
+) -> DraftRecord:
+    """Read a draft; if a kind is named, only one of that kind.
 
     Raises:
-        NotFoundError: There is none of this id.
+        NotFoundError: There is none of this id and kind.
     """
-    draft = await _one(connection, select(Draft).where(Draft.draft_id == draft_id))
+    query = select(Draft).where(Draft.draft_id == draft_id)
+    if kind is not None:
+        query = query.where(Draft.kind == kind)
+    draft = await _one(connection, query)
     if draft is None:
         raise NotFoundError(f"There is no draft {draft_id}. Start the run again.")
     return draft
+
+
+async def read_drafts(connection: AsyncConnection, drafts: Sequence[int]) -> list[str]:
+    """The texts of some drafts, in the order in which they are named.
+
+    Raises:
+        NotFoundError: One is not there.
+    """
+    rows = await connection.execute(
+        select(Draft.draft_id, Draft.content).where(Draft.draft_id.in_(drafts))
+    )
+    texts = {row.draft_id: row.content for row in rows}
+    missing = [str(draft) for draft in drafts if draft not in texts]
+    if missing:
+        raise NotFoundError(f"There is no draft {', '.join(missing)}. Start the run again.")
+    return [texts[draft] for draft in drafts]
 
 
 async def _one(connection: AsyncConnection, query: Select[Draft]) -> DraftRecord | None:

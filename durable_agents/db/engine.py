@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from durable_agents.db.storable import keep_storable, storable_json
 from durable_agents.models.errors import (
     ConfigurationError,
     DatabaseRefusedError,
@@ -23,7 +24,7 @@ IDLE_IN_TRANSACTION_S = 10.0  # of a process that froze: nobody waits for its lo
 
 
 class Database:
-    """PostgreSQL behind a pool of connections.
+    """PostgreSQL behind a pool of connections. Text that it cannot keep is cleaned on the way.
 
     Args:
         url: `postgresql://USER:PASSWORD@HOST:PORT/NAME`, or any form that SQLAlchemy reads.
@@ -66,7 +67,9 @@ class Database:
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # nothing to roll back: transactions close themselves
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": options},
+            json_serializer=storable_json,
         )
+        keep_storable(self._engine)
         self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     @asynccontextmanager

@@ -7,7 +7,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db import tables
-from durable_agents.db.threads import storable
 from durable_agents.models.base import Record
 from durable_agents.models.conversation import LoggedError
 
@@ -27,7 +26,7 @@ async def log_error(
     connection: AsyncConnection, *, workflow_id: str, run_id: str, step: str, error: LoggedError
 ) -> None:
     """Keep an error, one for each step of a run; a second delivery changes nothing else."""
-    values = {"type": storable(error.type), "message": storable(error.message)}
+    values = {"type": error.type, "message": error.message}
     await connection.execute(
         insert(tables.LoggedError)
         .values(workflow_id=workflow_id, run_id=run_id, step=step, **values)

@@ -161,7 +161,8 @@ class Review(Base):
     """A request for a person's decision on one revision, and the decision once it is made.
 
     `status` is pending_review, approved, rejected, expired, or withdrawn when the run ended
-    before anyone decided. `digest` is that of the exact content the decision is bound to.
+    before anyone decided; `feedback` then says how it ended. `digest` is that of the exact content
+    the decision is bound to.
     """
 
     __tablename__ = "reviews"

@@ -76,7 +76,7 @@ async def lanes_to_wake(connection: AsyncConnection, pool: str, namespace: str) 
             f"{namespace}. Set TEMPORAL_NAMESPACE to it, or use another pool."
         )
     needed = 0 if seen.is_paused else seen.queued - max(seen.awake - seen.running, 0)
-    if seen.is_telling and not seen.awake:
+    if seen.is_telling and seen.awake <= seen.running:
         needed = max(needed, 1)
     if not seen.is_paused and seen.delayed_at is not None and not seen.is_awaited:
         needed = max(needed, 1)

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.flow_tables import Notification
+from durable_agents.db.storable import storable
 from durable_agents.models.base import Record
 from durable_agents.models.errors import IdempotencyConflictError
 from durable_agents.models.notifications import NotifyInput
@@ -147,7 +148,8 @@ async def _locked(connection: AsyncConnection, request: NotifyInput) -> OutboxRe
         select(Notification).where(Notification.key == request.key).with_for_update()
     )
     row = OutboxRecord.model_validate(dict(found.mappings().one()))
-    if (row.user_id, row.title, row.body) != (request.user_id, request.title, request.body):
+    asked = (request.user_id, request.title, request.body)
+    if (row.user_id, row.title, row.body) != tuple(map(storable, asked)):
         raise IdempotencyConflictError(
             f"The idempotency key {request.key} was used before for another notification: send "
             "the same again, or take another key."

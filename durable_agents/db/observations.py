@@ -7,7 +7,7 @@ the calls.
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from durable_agents.db.threads import Step, key_of, storable
+from durable_agents.db.threads import Step, key_of
 from durable_agents.models.conversation import FailedCall, ThreadHead
 
 NO_RESULT = "Error: this call left no result."
@@ -44,7 +44,7 @@ async def add_observation(
     connection: AsyncConnection, step: Step, *, answers: int, call: int, content: str
 ) -> None:
     """Store what came of the call at index `call` of the message `answers`, outside the thread."""
-    values = {"answers": answers, "call": call, "content": storable(content)}
+    values = {"answers": answers, "call": call, "content": content}
     await connection.execute(_ANSWER, {**values, **key_of(step)})
 
 

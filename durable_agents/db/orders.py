@@ -18,6 +18,7 @@ from durable_agents.db.flow_tables import Order, Product
 from durable_agents.models.base import Record
 from durable_agents.models.errors import (
     FulfilmentError,
+    IdempotencyConflictError,
     InsufficientStockError,
     NotFoundError,
     OrderUndoneError,
@@ -145,7 +146,12 @@ async def fulfil(database: Database, request: FulfilInput) -> Fulfilment:
 
     asked = {"order_id": order_id, "charge": request.charge}
     key = key_of(order_id, "fulfil")
-    done = await effects.once(database, key=key, request=asked, run_id=request.chain, write=write)
+    try:
+        done = await effects.once(
+            database, key=key, request=asked, run_id=request.chain, write=write
+        )
+    except IdempotencyConflictError as error:  # fulfilled on another charge: this one is undone
+        raise begun_anew(order_id) from error
     return Fulfilment.model_validate(done)
 
 
@@ -220,4 +226,12 @@ def undone_meanwhile(order_id: str) -> OrderUndoneError:
     return OrderUndoneError(
         f"Another run has undone order {order_id} meanwhile; nothing stands of it. "
         "Order again if it is still wanted."
+    )
+
+
+def begun_anew(order_id: str) -> OrderUndoneError:
+    """The error of a run that finds its order undone, and under way or fulfilled once more."""
+    return OrderUndoneError(
+        f"Another run has undone order {order_id} meanwhile and begun it anew; nothing stands of "
+        "what this run did. Start it again to see what came of it."
     )

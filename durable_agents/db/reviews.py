@@ -1,14 +1,13 @@
 """Reviews: requests for a person's decision on one revision of a text, and the decisions."""
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.flow_tables import Review
-from durable_agents.db.threads import storable
 from durable_agents.models.approval import DIGEST_DIGITS
 from durable_agents.models.base import Record
 from durable_agents.models.errors import NotFoundError
@@ -30,6 +29,14 @@ class ReviewRecord(Record):
     feedback: str
     created_at: datetime
     decided_at: datetime | None
+
+
+class OpenReview(Record):
+    """A review that waits, and the run that requested it."""
+
+    review_id: int
+    workflow_id: str
+    run_id: str
 
 
 def digest_of(content: str, revision: int) -> str:
@@ -81,15 +88,40 @@ async def get_review(connection: AsyncConnection, review_id: int) -> ReviewRecor
     return ReviewRecord.model_validate(dict(row))
 
 
-async def list_reviews(
-    connection: AsyncConnection, *, workflow_id: str | None = None, limit: int = 50
-) -> list[ReviewRecord]:
-    """The latest reviews, newest first; those of one workflow if it is named."""
-    query = select(Review).order_by(Review.review_id.desc()).limit(limit)
-    if workflow_id is not None:
-        query = query.where(Review.workflow_id == workflow_id)
+async def open_reviews(
+    connection: AsyncConnection, *, older_than: timedelta, after: int, limit: int
+) -> list[OpenReview]:
+    """Reviews that nobody has decided and that were requested a while ago, by their ids.
+
+    For a reconciler, which asks Temporal about the runs. The time is that of the database's
+    clock; `after` is the last id that was looked at, 0 for none.
+    """
+    query = (
+        select(Review.review_id, Review.workflow_id, Review.run_id)
+        .where(
+            Review.status == "pending_review",
+            Review.created_at <= func.now() - older_than,
+            Review.review_id > after,
+        )
+        .order_by(Review.review_id)
+        .limit(limit)
+    )
     found = (await connection.execute(query)).mappings()
-    return [ReviewRecord.model_validate(dict(row)) for row in found]
+    return [OpenReview.model_validate(dict(row)) for row in found]
+
+
+async def withdraw(connection: AsyncConnection, *, review_id: int, reason: str) -> bool:
+    """End a review whose run could not do so itself.
+
+    Returns:
+        Whether it was still open; another is left as it is.
+    """
+    withdrawn = await connection.execute(
+        update(Review)
+        .where(Review.review_id == review_id, Review.status == "pending_review")
+        .values(status="withdrawn", feedback=reason, decided_at=func.now())
+    )
+    return withdrawn.rowcount == 1
 
 
 async def close_review(connection: AsyncConnection, end: CloseReviewInput) -> str:
@@ -108,8 +140,8 @@ async def close_review(connection: AsyncConnection, end: CloseReviewInput) -> st
         .where(Review.review_id == end.review_id)
         .values(
             status=end.status,
-            decided_by=storable(end.by),
-            feedback=storable(end.feedback),
+            decided_by=end.by,
+            feedback=end.feedback,
             decided_at=end.at,
         )
         .returning(Review.content)

@@ -109,8 +109,8 @@ def _read_orders(folder: Path) -> tuple[list[ProductRecord], list[OrderRecord]]:
     for order in orders:
         if order.sku not in known:
             raise ConfigurationError(
-                f"{folder / 'orders.json'} is not usable: {order.order_id} asks for {order.sku}, "
-                "which products.json does not have. Correct the file and seed again."
+                f"{folder / 'orders.json'} is not usable: order {order.order_id} asks for "
+                f"{order.sku}, which products.json does not have. Correct the file and seed again."
             )
     return (
         sorted(products, key=lambda product: product.sku),

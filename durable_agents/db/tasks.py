@@ -1,11 +1,27 @@
 """Tasks: work that a flow takes up by its id."""
 
-from sqlalchemy import select, update
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.tables import Task
+from durable_agents.models.base import Record
 from durable_agents.models.errors import NotFoundError, TaskValidationError
-from durable_agents.models.tracked import TaskRecord
+from durable_agents.models.tracked import TaskFacts
+
+TITLE_CHARS = 200  # of a title, in history
+
+
+class TaskRecord(Record):
+    """A task as the database holds it; `result` is there once a flow has saved one."""
+
+    task_id: str
+    user_id: str = ""
+    title: str
+    body: str
+    status: str = "new"
+    result: str | None = None
 
 
 async def get_task(connection: AsyncConnection, task_id: str) -> TaskRecord:
@@ -21,26 +37,46 @@ async def get_task(connection: AsyncConnection, task_id: str) -> TaskRecord:
     return TaskRecord.model_validate(dict(row))
 
 
-async def get_user_task(connection: AsyncConnection, *, user_id: str, task_id: str) -> TaskRecord:
-    """Read one task of a user, to be worked on.
+async def find_facts(connection: AsyncConnection, task_id: str) -> TaskFacts:
+    """Read what history learns of a task, without its text.
+
+    Raises:
+        NotFoundError: There is none of this id.
+    """
+    query = _facts().where(Task.task_id == task_id)
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise _no_task(task_id)
+    return TaskFacts.model_validate(dict(row))
+
+
+async def find_facts_of_user(
+    connection: AsyncConnection, *, user_id: str, task_id: str
+) -> TaskFacts:
+    """Read what history learns of a user's task, which is to be worked on.
 
     Raises:
         TaskValidationError: There is none of this id, it is another user's (which of the two is
             not told), or it says nothing to do.
     """
-    query = select(Task).where(Task.task_id == task_id, Task.user_id == user_id)
+    says_something: ColumnElement[bool] = Task.body.regexp_match(r"\S")
+    query = (
+        _facts()
+        .add_columns(says_something.label("says_something"))
+        .where(Task.task_id == task_id, Task.user_id == user_id)
+    )
     row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
         raise TaskValidationError(
             f"Task validation failed: user {user_id} has no task {task_id}. Check both ids and "
             "start again."
         )
-    if not str(row["body"]).strip():
+    if not row["says_something"]:
         raise TaskValidationError(
             f"Task validation failed: task {task_id} says nothing to do. Give it a body and start "
             "again."
         )
-    return TaskRecord.model_validate(dict(row))
+    return TaskFacts.model_validate(dict(row))
 
 
 async def save_result(
@@ -56,6 +92,15 @@ async def save_result(
     )
     if saved.rowcount == 0:
         raise _no_task(task_id)
+
+
+def _facts() -> Select[str, str, Any, int]:
+    return select(
+        Task.task_id,
+        Task.user_id,
+        func.left(Task.title, TITLE_CHARS).label("title"),
+        func.char_length(Task.body).label("chars"),
+    )
 
 
 def _no_task(task_id: str) -> NotFoundError:

@@ -5,13 +5,13 @@ sees the branch it is on and not the one it left. Only the latest messages are r
 the same whether it is the third or the three-hundredth.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from durable_agents.db.storable import storable_json
 from durable_agents.models.conversation import ThreadHead
 from durable_agents.models.errors import NotFoundError
 
@@ -115,7 +115,7 @@ async def open_thread(
     connection: AsyncConnection, step: Step, *, user_id: str, agent: str, content: str
 ) -> ThreadHead:
     """Open a thread with what the user says; a second delivery finds the first one's thread."""
-    values = {"user_id": user_id, "agent": agent, "content": storable(content)}
+    values = {"user_id": user_id, "agent": agent, "content": content}
     row = (await connection.execute(_OPEN, {**values, **key_of(step)})).one_or_none()
     if row is None:
         row = (await connection.execute(_OPENED, {**key_of(step), "index": 0})).one()
@@ -159,8 +159,8 @@ def values_of(step: Step, message: NewMessage, parent: int) -> dict[str, Any]:
     return {
         "parent": parent,
         "role": message.role,
-        "content": storable(message.content),
-        "tool_calls": None if message.tool_calls is None else _as_json(message.tool_calls),
+        "content": message.content,
+        "tool_calls": None if message.tool_calls is None else storable_json(message.tool_calls),
         "tool_call_id": message.tool_call_id,
         "tool": message.tool,
         "model": message.model,
@@ -213,19 +213,6 @@ async def find_said(connection: AsyncConnection, step: Step) -> StoredMessage | 
     """What a step has said already, when an earlier attempt of it got that far."""
     row = (await connection.execute(_OPENED, {**key_of(step), "index": 0})).one_or_none()
     return None if row is None else await find_message(connection, row.message_id)
-
-
-def storable(content: str) -> str:
-    """Text that PostgreSQL can keep: without NUL characters and halves of surrogate pairs."""
-    return content.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _as_json(calls: list[dict[str, Any]]) -> str:
-    cleaned = [
-        {name: storable(value) if isinstance(value, str) else value for name, value in call.items()}
-        for call in calls
-    ]
-    return json.dumps(cleaned)
 
 
 def key_of(step: Step) -> dict[str, str]:

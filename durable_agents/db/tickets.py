@@ -1,9 +1,6 @@
 """Tickets for the people who support customers."""
 
-from datetime import datetime
-from typing import Any
-
-from sqlalchemy import BigInteger, RowMapping, ScalarSelect, cast, func, select, update
+from sqlalchemy import BigInteger, ScalarSelect, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,14 +19,6 @@ class TicketRequest(Record):
     description: str
     priority: Priority = "medium"
     account_id: str | None = None
-
-
-class TicketRecord(FiledTicket):
-    """A ticket as the database holds it."""
-
-    description: str
-    status: str
-    created_at: datetime
 
 
 async def file_ticket(
@@ -83,7 +72,9 @@ async def find_ticket(connection: AsyncConnection, *, key: str) -> FiledTicket |
     """The ticket that stands under a key, as it is now."""
     query = select(Ticket).where(Ticket.ticket_id == _number_under(key))
     row = (await connection.execute(query)).mappings().one_or_none()
-    return None if row is None else FiledTicket.model_validate(_values(row))
+    if row is None:
+        return None
+    return FiledTicket.model_validate({**row, "ticket_id": f"T-{row['ticket_id']}"})
 
 
 async def raise_priority(connection: AsyncConnection, *, key: str, priority: Priority) -> None:
@@ -96,26 +87,8 @@ async def raise_priority(connection: AsyncConnection, *, key: str, priority: Pri
     )
 
 
-async def list_tickets(
-    connection: AsyncConnection, *, account_id: str | None = None, limit: int = 50
-) -> list[TicketRecord]:
-    """The latest tickets, newest first; those of one account if it is named."""
-    query = select(Ticket).order_by(Ticket.ticket_id.desc()).limit(limit)
-    if account_id is not None:
-        query = query.where(Ticket.account_id == account_id)
-    return [_record(row) for row in (await connection.execute(query)).mappings()]
-
-
 def _number_under(key: str) -> ScalarSelect[int]:
     """The number of the ticket that the ledger holds under a key."""
     known_by = func.substr(Effect.result["ticket_id"].astext, len("T-") + 1)
     query = select(cast(known_by, BigInteger))
     return query.where(Effect.key == key, Effect.closed_at.is_(None)).scalar_subquery()
-
-
-def _record(row: RowMapping) -> TicketRecord:
-    return TicketRecord.model_validate(_values(row))
-
-
-def _values(row: RowMapping) -> dict[str, Any]:
-    return {**row, "ticket_id": f"T-{row['ticket_id']}"}

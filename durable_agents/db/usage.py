@@ -1,5 +1,6 @@
 """What model calls used and cost, one row an attempt, also for one that failed midway."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -53,11 +54,24 @@ _FAILURES = text(
           ), 0)
     """
 )
+_ANSWERED = text(
+    """
+    SELECT model FROM llm_calls WHERE run_id = :run_id AND step = :step AND outcome = 'ok'
+    ORDER BY llm_call_id DESC LIMIT 1
+    """
+)
 
 
 async def record_call(connection: AsyncConnection, record: CallRecord) -> None:
     """Add the row of one attempt."""
     await connection.execute(_RECORD, _values(record))
+
+
+async def record_calls(connection: AsyncConnection, records: Sequence[CallRecord]) -> Usage:
+    """Add the rows of one question; tells what its step has used so far, in all attempts."""
+    for record in records:
+        await record_call(connection, record)
+    return await usage_of_step(connection, Step(records[-1].run_id, records[-1].step))
 
 
 async def append_counted(
@@ -75,6 +89,12 @@ async def append_counted(
 
 def _values(record: CallRecord) -> dict[str, object]:
     return {f"call_{name}": value for name, value in vars(record).items()}
+
+
+async def model_of_step(connection: AsyncConnection, step: Step) -> str:
+    """The model that answered in a step, the last one of several; empty when none did."""
+    model = await connection.scalar(_ANSWERED, {"run_id": step.run_id, "step": step.step})
+    return str(model or "")
 
 
 async def usage_of_step(connection: AsyncConnection, step: Step) -> Usage:

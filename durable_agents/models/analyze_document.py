@@ -47,13 +47,18 @@ class DocumentAnalysisInput(Record):
     """A document of the table of documents.
 
     With `allow_partial` a branch that fails for good is left out and named in the result; the
-    run fails only when nothing is left. `deadline_s` (seconds) bounds the whole run.
+    run fails only when nothing is left. `deadline_s` (seconds) bounds the whole run;
+    `max_tokens`, `max_cost_usd` and `max_calls` are its budget, 0 sets no bound. With a budget
+    the branches are read one after the other, so that it pays for whole ones.
     """
 
     document_id: str = Field(min_length=1, max_length=200, pattern=r"\S")
     allow_partial: bool = False
     user_id: str = ""
     deadline_s: Deadline = 3600
+    max_tokens: int = Field(default=0, ge=0)
+    max_cost_usd: float = Field(default=0, ge=0, allow_inf_nan=False)
+    max_calls: int = Field(default=0, ge=0)
 
 
 class DocumentFacts(Record):
@@ -70,7 +75,8 @@ class ReadSectionsInput(Record):
     """Read some sections of a document, or of what was noted of it, for one branch.
 
     `level` 0 reads the document; each level above reads the notes of the one below it. `first`
-    and `count` say which sections of the level, `of` how many it has.
+    and `count` say which sections of the level, `of` how many it has. `max_tokens`,
+    `max_cost_usd` and `max_calls` are what all attempts may use; 0 sets no bound.
     """
 
     document_id: str
@@ -81,6 +87,9 @@ class ReadSectionsInput(Record):
     of: int
     level: int = 0
     user_id: str = ""
+    max_tokens: int = 0
+    max_cost_usd: float = 0
+    max_calls: int = 0
 
 
 class SectionsRead(Record):

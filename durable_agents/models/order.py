@@ -93,9 +93,10 @@ class UndoInput(Record):
 
 
 class Undone(Record):
-    """Whether there was something to undo."""
+    """Whether there was something to undo; `note` tells what a person should know of it."""
 
     happened: bool = False
+    note: str = ""
 
 
 class OrderResult(Record):

@@ -21,8 +21,13 @@ class ChargeRequest(Record):
 
 
 class Payment(Record):
-    """A payment as the gateway knows it; `reason` says why it was declined."""
+    """A payment as the gateway knows it; `reason` says why it was declined.
+
+    `part_refunded_cents` is what others had given back of it, when that was not all: of one that
+    is charged so far, of one that is refunded before the rest was given back.
+    """
 
     payment_id: str
     status: PaymentStatus
     reason: str = ""
+    part_refunded_cents: int = 0

@@ -57,6 +57,13 @@ class KeepFindingInput(Record):
     message: int
 
 
+class JoinFindingsInput(Record):
+    """Make one draft of findings, each under the question it answers, without a model."""
+
+    questions: tuple[str, ...]
+    findings: tuple[int, ...]
+
+
 class WriteInput(Record):
     """Let an agent write a text from drafts: the findings, or the draft and then its review.
 
@@ -120,9 +127,11 @@ class ResearchResult(Record):
     """A report, how sure it is, and how it came about.
 
     `report` holds the first 8,000 of its `report_chars` characters; the table of reports has
-    all of them. `rounds` counts the refinements. `stopped` says why there were no more: it was
-    confident enough, out of rounds, or out of its budget. `unanswered` names the sub-questions
-    whose investigation found no answer.
+    all of them. It is the draft with the highest confidence; where the budget ended before one
+    was evaluated, `evaluated` is false, and where it ended before one was written, the report is
+    the findings as they are, and says so. `rounds` counts the refinements. `stopped` says why
+    there were no more: it was confident enough, out of rounds, or out of its budget.
+    `unanswered` names the sub-questions whose investigation found no answer.
     """
 
     report: str
@@ -136,3 +145,4 @@ class ResearchResult(Record):
     report_chars: int = 0
     usage: Usage = Usage()
     model: str = ""
+    evaluated: bool = True

@@ -5,11 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from durable_agents.models.base import Record
+from durable_agents.models.base import Deadline, Record
 from durable_agents.models.status import Usage
 
 DAY_S = 24 * 3600
-MAX_WAIT_S = 366 * DAY_S
 
 ReviewEnd = Literal["approved", "rejected", "expired"]
 ReviewStatus = Literal["pending_review", "approved", "rejected", "expired", "withdrawn"]
@@ -25,9 +24,9 @@ class ReviewInput(Record):
 
     task_id: str = Field(min_length=1, max_length=200, pattern=r"\S")
     max_revisions: int = Field(default=3, ge=0, le=100)
-    decision_deadline_s: float = Field(default=3 * DAY_S, gt=0, le=MAX_WAIT_S)
+    decision_deadline_s: Deadline = 3 * DAY_S
     user_id: str = ""
-    deadline_s: float = Field(default=30 * DAY_S, gt=0, le=MAX_WAIT_S)
+    deadline_s: Deadline = 30 * DAY_S
 
 
 class ReviewResult(Record):
@@ -68,7 +67,7 @@ class RequestedReview(Record):
 
 
 class CloseReviewInput(Record):
-    """How a review ended: its status, who decided, when, and why."""
+    """How a review ended: its status, who decided, when, and why; also why nobody did."""
 
     review_id: int
     status: ReviewStatus

@@ -6,10 +6,34 @@ from durable_agents.models.base import Record
 
 
 class CompensationDecision(Record):
-    """Signalled by a person: who decides, and why. To abandon needs a reason."""
+    """Signalled by a person: who decides, and why. To abandon needs a reason.
+
+    `step` is the one that is meant: when another is stuck by then, the message is dropped.
+    Empty: whichever is stuck.
+    """
 
     reason: str = Field(default="", max_length=2000)
     by: str = Field(default="", max_length=200)
+    step: str = Field(default="", max_length=200)
+
+
+class StuckCompensation(Record):
+    """A compensation that waits for a person: the step that it undoes, and why it fails."""
+
+    step: str
+    error: str
+
+
+class CompensationState(Record):
+    """What waits for a person now, and how many messages were taken and dropped so far.
+
+    `note` says what became of the latest one.
+    """
+
+    stuck: StuckCompensation | None = None
+    taken: int = 0
+    dropped: int = 0
+    note: str = ""
 
 
 class AbandonedCompensation(Record):

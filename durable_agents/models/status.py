@@ -30,8 +30,8 @@ class RunStatus(Record):
     """Where a run is.
 
     `steps` names the latest finished steps, oldest first, at most 50; `steps_done` counts all of
-    them over the whole chain of runs. `waiting_for` says who or what a run waits for,
-    `note` what became of the latest message that changed nothing.
+    them over the whole chain of runs. `waiting_for` says who or what a run waits for, `note`
+    what became of the latest message that changed nothing, or what went otherwise than planned.
     """
 
     state: State = "running"

@@ -27,7 +27,8 @@ class SupportResult(Record):
 
     `ticket` is the ticket's number, or None; `priority` is the ticket's, else what the judge
     says. `escalated` says that people have to act: the judge decided so, the agent filed a ticket
-    by itself, or it found no answer (`stopped`).
+    by itself, or it found no answer (`stopped`). Where the judge failed (`judged` is false), it is
+    escalated as well, and `reason` says why nobody judged.
     """
 
     reply: str
@@ -36,6 +37,7 @@ class SupportResult(Record):
     escalated: bool = False
     reason: str = ""
     stopped: StopReason = "answered"
+    judged: bool = True
     tool_calls: tuple[ToolUse, ...] = ()
     thread: int = 0
     model: str = ""
@@ -43,11 +45,12 @@ class SupportResult(Record):
 
 
 class Judgement(Record):
-    """What was decided, as history records it."""
+    """What was decided, or that it was not."""
 
     escalate: bool
     priority: Priority = "medium"
     reason: str = ""
+    judged: bool = True
 
 
 class Escalation(BaseModel):

@@ -18,7 +18,7 @@ class TrackedInput(Record):
 
 
 class TrackedResult(Record):
-    """What came of the task; `model` is the one that processed it."""
+    """What came of the task, of a long text the beginning; `model` is the one that processed it."""
 
     task_id: str
     result: str
@@ -33,19 +33,13 @@ class StatusRow(Record):
     error: str = ""
 
 
-class TaskRecord(Record):
-    """A task as the database holds it; `result` is there once a flow has saved one."""
+class TaskFacts(Record):
+    """What history learns of a task: whose it is, the beginning of its title, how long it is.
+
+    The steps that work on it read its text, of `chars` characters, where it lies.
+    """
 
     task_id: str
     user_id: str = ""
     title: str
-    body: str
-    status: str = "new"
-    result: str | None = None
-
-
-class SaveResultInput(Record):
-    """What came of a task, to be saved with it."""
-
-    task_id: str
-    result: str
+    chars: int = 0

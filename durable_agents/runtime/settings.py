@@ -5,9 +5,11 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -16,6 +18,7 @@ from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.named_numbers import NamedNumbers, QuotaNumbers
 
 SIMULATOR_MODEL = "simulator-extractive-1"
+SIMULATOR_EMBEDDING_MODEL = "simulator-embedding-1"
 
 NO_DATABASE = (
     "No database is named. Start the parts with `durable-agents up` in this folder, "
@@ -103,7 +106,8 @@ class Settings(BaseModel):
         """Whether the simulator stands in for the model and the weather service.
 
         It does while no model is configured, unless SIMULATOR says otherwise; where
-        TEMPORAL_ADDRESS is set, nothing is simulated unless SIMULATOR says `on`.
+        TEMPORAL_ADDRESS is set, nothing is simulated unless SIMULATOR says `on`, or SIMULATOR_URL
+        says where it is.
         """
         if self.simulator:
             return self.simulator == "on"
@@ -141,6 +145,8 @@ class Settings(BaseModel):
                 given[name] = given[name].lower()
         if "log_level" in given:
             given["log_level"] = given["log_level"].upper()
+        if given.get("simulator_url") and given.get("simulator") != "off":
+            given = _simulated(given)
         settings = cls._validated(given)
         if not use_run_file:
             return settings
@@ -172,18 +178,40 @@ def _read_dotenv(path: Path) -> dict[str, str | None]:
         ) from error
 
 
-_SIMULATED = frozenset(
-    {
-        "simulator_url",
-        "openai_base_url",
-        "openai_api_key",
-        "openai_model",
-        "openai_embedding_model",
-        "geocoding_url",
-        "forecast_url",
+def simulator_values(url: str) -> dict[str, Any]:
+    """Give the settings, by field name, with which the simulator at this URL is used."""
+    return {
+        "simulator_url": url,
+        "openai_base_url": f"{url}/v1",
+        "openai_api_key": "simulator",
+        "openai_model": SIMULATOR_MODEL,
+        "openai_embedding_model": SIMULATOR_EMBEDDING_MODEL,
+        "geocoding_url": url,
+        "forecast_url": url,
+        "fetch_allow": [urlsplit(url).netloc],
     }
-)
+
+
+_SIMULATED = simulator_values("").keys() - {"fetch_allow"}
 """What the simulator stands in for."""
+
+
+def _simulated(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Let the simulator at SIMULATOR_URL stand in for the model, and for weather if none is set.
+
+    Raises:
+        ConfigurationError: It is no address.
+    """
+    url = str(given["simulator_url"]).rstrip("/")
+    if not re.fullmatch(r"https?://[^\s/?#@]+", url):
+        raise ConfigurationError(
+            "SIMULATOR_URL is not usable: it is no address such as http://127.0.0.1:8230. "
+            "Correct it in the environment or in .env."
+        )
+    values = simulator_values(url)
+    allowed = (*given.get("fetch_allow", ()), *values["fetch_allow"])
+    weather = {name: given[name] for name in ("geocoding_url", "forecast_url") if name in given}
+    return {**given, **values, **weather, "fetch_allow": tuple(dict.fromkeys(allowed))}
 
 
 def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -201,7 +229,7 @@ def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[
     known.pop("state_dir", None)
     given = dict(given)
     allowed = (*given.pop("fetch_allow", ()), *known.pop("fetch_allow", ()))
-    if given.get("simulator") == "on":
+    if given.get("simulator") == "on" and "simulator_url" not in given:
         for name in _SIMULATED & known.keys():
             given.pop(name, None)  # the simulator stands in although a model is configured
     elif given.get("simulator") == "off" or given.keys() & {"openai_api_key", "openai_base_url"}:

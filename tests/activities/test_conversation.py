@@ -79,12 +79,12 @@ async def test_an_unknown_thread_or_agent_is_refused(activities: ConversationAct
         )
 
 
-async def test_what_databases_cannot_hold_is_left_out_of_a_message(
+async def test_what_databases_cannot_hold_is_replaced_in_a_message(
     activities: ConversationActivities, database: Database
 ) -> None:
     head = await opened(activities, new_run(), "a\x00b \ud83d c")
 
-    assert [said.content for said in await conversation(database, head)] == ["ab ? c"]
+    assert [said.content for said in await conversation(database, head)] == ["a\ufffdb \ufffd c"]
 
 
 async def test_messages_are_saved_in_order_and_once(

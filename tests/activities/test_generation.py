@@ -140,3 +140,13 @@ async def test_an_allowance_that_is_too_small_is_refused_before_the_call(
         await perform(activities.generate_text, request, run=new_run())
 
     assert model.asked == []
+
+
+async def test_what_an_earlier_attempt_used_counts_as_well(database: Database) -> None:
+    run = new_run()
+    request = GenerateInput(agent="weather_advisor", prompt="It rains.")
+    for attempt in (1, 2):
+        activities, _ = generation(database, says("A coat.", tokens=(100, 20)))
+        done = await perform(activities.generate_text, request, run=run, attempt=attempt)
+
+    assert (done.usage.calls, done.usage.input_tokens) == (2, 200)

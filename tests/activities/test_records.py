@@ -8,7 +8,7 @@ from durable_agents.db.error_log import list_errors
 from durable_agents.db.statuses import latest
 from durable_agents.models.conversation import LoggedError
 from durable_agents.models.errors import NotFoundError
-from durable_agents.models.tracked import SaveResultInput, StatusRow
+from durable_agents.models.tracked import StatusRow
 from tests.activities.performing import new_run, perform
 
 
@@ -17,20 +17,18 @@ def records(database: Database) -> RecordActivities:
     return RecordActivities(database)
 
 
-async def test_a_task_is_read_by_its_id(records: RecordActivities) -> None:
+async def test_of_a_task_only_facts_are_told(records: RecordActivities) -> None:
     task = await perform(records.validate_task, "task-1", run=new_run())
 
     assert (task.task_id, task.user_id) == ("task-1", "user-1")
     assert task.title
+    assert set(task.model_dump()) == {"task_id", "user_id", "title", "chars"}
+    assert task.chars > 100
 
 
 async def test_an_unknown_task_is_refused(records: RecordActivities) -> None:
-    lost = SaveResultInput(task_id="no-such-task", result="x")
-
     with pytest.raises(NotFoundError, match="no task no-such-task"):
         await perform(records.validate_task, "no-such-task", run=new_run())
-    with pytest.raises(NotFoundError, match="no task no-such-task"):
-        await perform(records.save_result, lost, run=new_run())
 
 
 async def test_the_row_of_a_run_keeps_pace_and_stays_closed(

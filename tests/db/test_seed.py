@@ -70,12 +70,12 @@ async def test_seeding_twice_changes_nothing_that_work_has_changed(empty: Databa
 
 async def test_seeding_twice_never_resets_an_order_or_the_stock(empty: Database) -> None:
     await seed(empty, EXAMPLES)
-    await reserve(empty, ReserveInput(order_id="order-1001", chain="a-run"))
+    await reserve(empty, ReserveInput(order_id="1001", chain="a-run"))
 
     await seed(empty, EXAMPLES)
 
     async with empty.statement() as connection:
-        status = await connection.scalar(select(Order.status).where(Order.order_id == "order-1001"))
+        status = await connection.scalar(select(Order.status).where(Order.order_id == "1001"))
         stock = await connection.scalar(select(Product.stock).where(Product.sku == "sensor-kit"))
     assert (status, stock) == ("reserved", 498)
 
@@ -111,7 +111,7 @@ async def test_two_seeds_at_once_do_not_disturb_each_other(empty: Database) -> N
         ("tasks.json", '[{"task_id": "t"}]', "tasks.json is not usable at 0.title: Field required"),
         ("tasks.json", '{"task_id": "t"}', "tasks.json is not usable: Input should be a valid"),
         ("orders.json", '[{"order_id": "a b"}]', "orders.json is not usable at 0.order_id"),
-        ("products.json", "[]", "order-1001 asks for sensor-kit, which products.json does not"),
+        ("products.json", "[]", "order 1001 asks for sensor-kit, which products.json does not"),
         ("documents/a.md", "No title\n\nText", "a.md is not usable: it has to begin with"),
         ("documents/a.md", "# Title only\n", "a.md is not usable: it has to begin with"),
         ("documents/a.md", "", "a.md is not usable: it has to begin with"),

@@ -19,11 +19,8 @@ from temporalio.client import WorkflowFailureError
 
 from durable_agents.db.engine import Database
 from durable_agents.db.ledger import DECLINED, FLAKY
-from durable_agents.runtime.connection import connect
-from tests.conftest import running_services
-from tests.end_to_end.test_worker_killed import Supervisor, World, supervisor
-from tests.steering import Simulator
 from tests.workflows import orders, runs
+from tests.world import Supervisor, World, own_world, supervisor
 
 ORDERS = int(os.environ.get("DRILL_ORDERS", "60"))
 KILLS = 3  # of each worker: its supervisor gives up at the fifth within a minute
@@ -42,12 +39,8 @@ STANDING = text(
 
 @pytest.fixture
 async def world(_no_foreign_environment: None) -> AsyncIterator[World]:
-    async with running_services() as services:
-        database = Database(services.settings.database_url.get_secret_value())
-        simulator = Simulator(services.settings.simulator_url)
-        yield World(services, await connect(services.settings), database, simulator)
-        await simulator.close()
-        await database.close()
+    async with own_world() as running:
+        yield running
 
 
 async def test_charge_and_fulfilment_both_stand_once_or_neither_does(world: World) -> None:

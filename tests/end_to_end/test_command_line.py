@@ -29,7 +29,7 @@ async def test_the_help_lists_every_command_with_a_sentence(command: Commands) -
     assert ended.code == 0
     for name in (
         *("demo", "up", "worker", "doctor", "db", "react", "weather-advice", "tracked"),
-        *("status", "list", "cancel"),
+        *("order", "status", "list", "cancel", "decide", "compensate"),
     ):
         assert len(listed[name].strip("│ ").split(maxsplit=1)[1]) > 15, name
 

@@ -38,6 +38,8 @@ def test_a_database_that_is_set_is_used() -> None:
         ({"TEMPORAL_ADDRESS": "temporal:7233", "SIMULATOR": "on"}, True),
         ({"OPENAI_API_KEY": "sk", "SIMULATOR": "on"}, True),
         ({"SIMULATOR": "off"}, False),
+        ({"SIMULATOR_URL": "http://sim:8230"}, False),
+        ({"SIMULATOR_URL": "http://sim:8230", "SIMULATOR": "on"}, False),
     ],
 )
 def test_the_simulator_runs_while_no_model_is_configured_or_where_it_is_asked_for(

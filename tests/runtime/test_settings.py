@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from durable_agents.models.errors import ConfigurationError
-from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
 
 STARTED = {
     "pid": 1,
@@ -81,6 +81,52 @@ def test_what_up_wrote_fills_only_what_is_left_open(
     assert settings.uses_simulator is model_from_up
     found = settings.database_url.get_secret_value()
     assert (found == STARTED["database_url"]) is database_from_up
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"TEMPORAL_ADDRESS": "there:7233"},
+        {"OPENAI_API_KEY": "sk", "OPENAI_BASE_URL": "http://x/v1", "OPENAI_MODEL": "x"},
+        {"SIMULATOR": "on"},
+    ],
+)
+@pytest.mark.parametrize("run", [None, STARTED])
+def test_an_address_of_the_simulator_switches_it_on_whatever_else_is_set(
+    tmp_path: Path, environ: dict[str, str], run: object
+) -> None:
+    settings = load(tmp_path, run=run, SIMULATOR_URL="http://sim:8230/", **environ)
+
+    assert settings.uses_simulator
+    assert settings.names_model
+    assert settings.simulator_url == "http://sim:8230"
+    assert settings.openai_base_url == "http://sim:8230/v1"
+    assert settings.openai_api_key.get_secret_value() == "simulator"
+    assert settings.openai_model == SIMULATOR_MODEL
+    assert (settings.geocoding_url, settings.forecast_url) == ("http://sim:8230",) * 2
+    assert "sim:8230" in settings.fetch_allow
+
+
+def test_the_simulator_is_off_where_it_says_so_in_spite_of_its_address(tmp_path: Path) -> None:
+    settings = load(tmp_path, run=STARTED, SIMULATOR_URL="http://sim:8230", SIMULATOR="off")
+
+    assert not settings.uses_simulator
+    assert not settings.names_model
+    assert settings.geocoding_url == Settings().geocoding_url
+
+
+def test_a_weather_service_of_ones_own_stays_beside_the_simulator(tmp_path: Path) -> None:
+    settings = load(tmp_path, SIMULATOR_URL="http://sim:8230", FORECAST_URL="http://weather")
+
+    assert settings.forecast_url == "http://weather"
+    assert settings.geocoding_url == "http://sim:8230"
+
+
+@pytest.mark.parametrize("url", ["sim:8230", "on", "http://", "http://sim:8230/v1", "ftp://sim"])
+def test_an_address_of_the_simulator_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^SIMULATOR_URL is not usable: "):
+        load(tmp_path, SIMULATOR_URL=url)
 
 
 def test_addresses_to_fetch_from_are_a_list_to_which_up_adds(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Orders of a test's own, and what became of them."""
 
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from temporalio.client import Client, WorkflowHandle
 
+from durable_agents.db import effects
 from durable_agents.db.engine import Database
 from durable_agents.db.ledger import OK
 from durable_agents.models import queues
@@ -106,3 +109,15 @@ async def start(client: Client, order_id: str, deadline_s: float = 600) -> Handl
 
 async def outcome(handle: Handle) -> SagaOutcome:
     return await handle.query("outcome", result_type=SagaOutcome)
+
+
+@asynccontextmanager
+async def fulfilling(client: Client, database: Database, order_id: str) -> AsyncGenerator[Handle]:
+    """A run that waits for the key of its last step, and gets it when the block ends."""
+    key = f"order/{order_id}/fulfil"
+    async with database.transaction() as connection:
+        lock = func.pg_advisory_xact_lock(func.hashtextextended(key, effects.LOCK_SEED))
+        await connection.execute(select(lock))
+        handle = await start(client, order_id)
+        await runs.until_step(handle, "fulfil order")
+        yield handle

@@ -113,6 +113,7 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
         "think",
         "file_ticket",
         "generate_object",
+        "log_error",
         "create_ticket",
         "find_ticket",
         "save_messages",
@@ -142,6 +143,7 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
         "generate_object",
         "think",
         "keep_finding",
+        "join_findings",
         "compose_report",
         "review_report",
         "refine_report",
@@ -165,8 +167,14 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
     assert recorded["TrackedWorkflow"] == {
         "save_status",
         "validate_task",
-        "generate_text",
-        "save_result",
+        "write_task_draft",
+        "save_draft",
+    }
+    assert recorded["TaskWorkflow"] == {
+        "validate_user_task",
+        "write_task_draft",
+        "save_draft",
+        "notify",
     }
 
 
@@ -201,6 +209,21 @@ def test_every_activity_call_states_its_timeout_its_retry_policy_and_a_summary()
 
     assert len(calls) >= 10
     assert {place: names for place, names in missing.items() if names} == {}
+
+
+def test_every_call_on_the_queue_of_models_says_how_long_it_may_take_in_all() -> None:
+    on_that_queue = [
+        (place, {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords})
+        for place, call in activity_calls()
+        if any(ast.unparse(keyword.value) == "queues.LLM" for keyword in call.keywords)
+    ]
+
+    unbounded = [
+        place for place, options in on_that_queue if "schedule_to_close_timeout" not in options
+    ]
+
+    assert len(on_that_queue) >= 10
+    assert unbounded == []
 
 
 def registered() -> dict[str, set[str]]:

@@ -6,10 +6,14 @@ from pathlib import Path
 import httpx2
 import pytest
 from pydantic import SecretStr
-from temporalio.testing import WorkflowEnvironment
+from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
+from activities.payments import PaymentActivities
 from durable_agents.clients.stripe_payments import StripeGateway
 from durable_agents.db.engine import Database
+from durable_agents.db.orders import reserve
+from durable_agents.models.errors import OrderUndoneError
+from durable_agents.models.order import ChargeInput, ReserveInput, UndoInput
 from durable_agents.runtime.settings import Settings
 from tests.clients.localstripe import DECLINED, running_localstripe
 from tests.conftest import running_workers
@@ -64,3 +68,64 @@ async def test_orders_are_charged_declined_and_refunded_through_stripe(
     for order_id in (declined, refused):
         facts = await orders.facts(database, order_id)
         assert (facts.status, facts.stock) == ("cancelled", orders.STOCK)
+
+
+async def give_back(stripe: httpx2.AsyncClient, payment: str, cents: int) -> None:
+    """Give a part back, as a person does who looks at Stripe's dashboard."""
+    asked = {"payment_intent": payment, "amount": str(cents)}
+    (await stripe.post("/v1/refunds", data=asked)).raise_for_status()
+
+
+async def refunds_of(stripe: httpx2.AsyncClient, payment: str) -> list[int]:
+    found = await stripe.get("/v1/refunds", params={"payment_intent": payment})
+    return sorted(refund["amount"] for refund in found.json()["data"])
+
+
+async def payment_of(stripe: httpx2.AsyncClient, order_id: str) -> str:
+    intents = (await stripe.get("/v1/payment_intents", params={"limit": "100"})).json()["data"]
+    return next(one["id"] for one in intents if one["metadata"]["order_id"] == order_id)
+
+
+async def test_what_others_gave_back_in_part_is_completed_when_the_order_is_undone(
+    stripe: httpx2.AsyncClient, time_skipping: WorkflowEnvironment, database: Database
+) -> None:
+    order_id = await orders.new_order(database, fulfilment="fails")
+
+    async with orders.fulfilling(time_skipping.client, database, order_id) as handle:
+        payment = await payment_of(stripe, order_id)
+        await give_back(stripe, payment, 1000)
+    kind, _ = await runs.failure_of(handle)
+
+    assert kind == "FulfilmentError"
+    assert (await orders.outcome(handle)).undone == orders.CHARGED
+    assert await refunds_of(stripe, payment) == [1000, 4997]
+    assert "10.00 USD had been given back before" in (await runs.status_of(handle)).note
+
+
+async def test_a_payment_that_is_given_back_in_part_before_its_order_is_fulfilled_fulfils_none(
+    stripe: httpx2.AsyncClient, database: Database
+) -> None:
+    order_id = await orders.new_order(database)
+    held = await reserve(database, ReserveInput(order_id=order_id, chain="a-run"))
+    gateway = StripeGateway(api_key=KEY, api_base=str(stripe.base_url))
+    activities = PaymentActivities(database, gateway)
+    request = ChargeInput(
+        order_id=order_id,
+        generation=held.charge,
+        reservation=held.generation,
+        amount_cents=held.amount_cents,
+        chain="a-run",
+    )
+    charged = await activities.charge_payment(request)
+    await give_back(stripe, charged.payment_id, 1000)
+
+    with pytest.raises(OrderUndoneError, match=r"10\.00 USD of 59\.97 USD were given back"):
+        await activities.charge_payment(request)  # once more, as after a lost answer
+    undone = await ActivityEnvironment().run(
+        activities.refund_payment, UndoInput(order_id=order_id, generation=held.charge)
+    )
+
+    assert undone.happened
+    assert "10.00 USD had been given back before" in undone.note
+    assert await refunds_of(stripe, charged.payment_id) == [1000, 4997]
+    await gateway.close()

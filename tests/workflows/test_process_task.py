@@ -9,8 +9,8 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from durable_agents.db import tasks
 from durable_agents.db.engine import Database
+from durable_agents.db.tasks import TaskRecord
 from durable_agents.models.process_task import TaskInput, TaskResult
-from durable_agents.models.tracked import TaskRecord
 from durable_agents.runtime.settings import Settings
 from tests.clients.receiver import Receiver, receiver
 from tests.steering import Simulator
@@ -153,7 +153,7 @@ async def test_a_model_that_says_nothing_fails_the_run_and_saves_nothing(
 ) -> None:
     task_id = await new_task(database)
 
-    async with simulator.faults(task_id, {"kind": "empty"}):
+    async with simulator.faults(task_id, {"kind": "empty", "times": -1}):
         handle = await start(client, task_id)
         kind, _ = await runs.failure_of(handle)
 

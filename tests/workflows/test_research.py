@@ -1,11 +1,13 @@
 """F8 with the real server, the real database, and the simulator as the model."""
 
+import json
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
+from activities.research import UNWRITTEN
 from durable_agents.db.engine import Database
 from durable_agents.db.flow_tables import Report
 from durable_agents.models.research import ResearchInput, ResearchResult
@@ -146,6 +148,75 @@ async def test_a_budget_that_ends_between_rounds_leaves_the_report_that_there_is
     assert cut.stopped == "budget"
     assert cut.usage.calls == calls - 1
     assert cut.report
+
+
+async def test_findings_are_the_report_when_the_budget_ends_before_one_is_written(
+    client: Client, simulator: Simulator, database: Database
+) -> None:
+    word = runs.token()
+    evidence = f"Which evidence is there on: the refund policy for {word}?"
+    dear = {"kind": "nonsense", "text": f"Refunds of {word} take 14 days. " * 2000}
+
+    async with simulator.faults(evidence.rstrip("?"), dear):
+        handle = await start(client, f"What is the refund policy for {word}?", max_tokens=10_000)
+        result = await runs.result_of(handle)
+
+    saved = await report_of(database, handle)
+    assert saved.report.startswith(UNWRITTEN)
+    assert f"{evidence}\nRefunds of {word} take 14 days." in saved.report
+    assert saved.report.startswith(result.report)
+    assert result.report_chars == len(saved.report) > 60_000
+    assert (result.stopped, result.evaluated, result.rounds) == ("budget", False, 0)
+    assert result.model == "simulator-extractive-1"
+    assert evidence not in result.unanswered
+    assert "join-findings" in await runs.activities_of(handle)
+
+
+async def test_a_budget_that_does_not_suffice_for_all_investigations_suffices_for_some(
+    client: Client,
+) -> None:
+    handle = await start(client, f"{QUERY}?", max_tokens=4800)
+
+    result = await runs.result_of(handle)
+
+    assert 0 < len(result.unanswered) < 3
+    assert "refund" in result.report
+    assert result.usage.input_tokens + result.usage.output_tokens <= 4800
+
+
+async def test_investigations_leave_a_share_of_the_budget_for_the_report(client: Client) -> None:
+    handle = await start(client, f"{QUERY}?", max_calls=8, max_rounds=0)
+
+    result = await runs.result_of(handle)
+
+    assert result.usage.calls <= 8
+    assert not result.report.startswith(UNWRITTEN)
+    assert {"compose", "evaluate-0"} <= set(await runs.activities_of(handle))
+
+
+@pytest.mark.parametrize(
+    ("scores", "confidence", "revisions"),
+    [((0.5, 0.3), 0.5, 0), ((0.5, 0.3, 0.6), 0.6, 1), ((0.4, 0.5, 0.6), 0.6, 2)],
+)
+async def test_the_best_draft_is_refined_and_is_the_report(
+    client: Client,
+    simulator: Simulator,
+    scores: tuple[float, ...],
+    confidence: float,
+    revisions: int,
+) -> None:
+    query = f"What is the refund policy for {runs.token()}?"
+    judged = [
+        {"kind": "nonsense", "text": json.dumps({"findings": [], "confidence": score})}
+        for score in scores
+    ]
+
+    async with simulator.faults(f"Evaluate the draft.\\n\\nQuestion: {query}", *judged):
+        rounds = len(scores) - 1
+        result = await runs.result_of(await start(client, query, max_rounds=rounds))
+
+    assert (result.confidence, result.rounds, result.stopped) == (confidence, rounds, "max_rounds")
+    assert result.report.count("Revision ") == revisions
 
 
 async def test_parallel_investigations_share_a_budget_of_tokens(client: Client) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from durable_agents.db.engine import Database
+from durable_agents.db.error_log import list_errors
 from durable_agents.models.support import SupportInput, SupportResult
 from durable_agents.models.tickets import ticket_key
 from tests.steering import Simulator
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.usefixtures("worker")
 WORKFLOW = "SupportWorkflow"
 ACCOUNT = "A-1001"
 HANG = {"kind": "hang", "times": -1}
+NONSENSE: dict[str, object] = {"kind": "nonsense", "times": -1}
+REFUSED: dict[str, object] = {"status": 401, "error_code": "invalid_api_key", "times": -1}
 
 
 def judging(word: str) -> str:
@@ -190,18 +193,60 @@ async def test_a_step_that_is_delivered_again_after_a_failure_stores_and_files_o
     assert [content for _, content in said].count(result.reply) == 1
 
 
-async def test_a_judge_that_keeps_talking_nonsense_fails_the_run_after_the_reply(
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (NONSENSE, ("ModelOutputError", "no usable answer")),
+        (REFUSED, ("ModelAuthenticationError", "OPENAI_API_KEY")),
+    ],
+)
+async def test_what_nobody_could_judge_is_escalated_and_the_customer_keeps_the_reply(
+    client: Client,
+    database: Database,
+    simulator: Simulator,
+    fault: dict[str, object],
+    told: tuple[str, str],
+) -> None:
+    word = runs.token()
+
+    async with simulator.faults(judging(word), fault):
+        handle = await start(client, f"{word}: thanks, all is well.")
+        result = await runs.result_of(handle)
+
+    assert (result.escalated, result.judged, result.priority) == (True, False, "medium")
+    assert result.reason.startswith("not judged: ")
+    assert told[1] in result.reason
+    assert await tickets_of(database, result.thread) == [(result.ticket, ACCOUNT, "medium")]
+    assert (await thread_of(database, result.thread))[-1] == ("assistant", result.reply)
+    status = await runs.status_of(handle)
+    assert (status.state, status.note, status.error) == ("completed", result.reason, "")
+    async with database.statement() as connection:
+        (logged,) = await list_errors(connection, workflow_id=handle.id)
+    assert (logged.type, f"not judged: {logged.message}") == (told[0], result.reason)
+
+
+async def test_a_ticket_of_the_agent_is_the_one_when_nobody_could_judge(
+    client: Client, database: Database, simulator: Simulator
+) -> None:
+    word = runs.token()
+
+    async with simulator.faults(judging(word), NONSENSE):
+        result = await supported(client, f"{word}. Please file a ticket: the lamp flickers.")
+
+    (ticket,) = await tickets_of(database, result.thread)
+    assert (ticket[0], result.judged) == (result.ticket, False)
+
+
+async def test_a_reply_and_a_judgement_that_are_missing_are_both_told(
     client: Client, simulator: Simulator
 ) -> None:
     word = runs.token()
 
-    async with simulator.faults(judging(word), {"kind": "nonsense", "times": -1}):
-        handle = await start(client, f"{word}: thanks, all is well.")
-        kind, message = await runs.failure_of(handle)
+    async with simulator.faults(judging(word), NONSENSE):
+        result = await supported(client, f"{word}: what is the refund policy?", max_rounds=1)
 
-    assert kind == "ModelOutputError"
-    assert "no usable answer" in message
-    assert (await runs.status_of(handle)).error == message
+    assert (result.escalated, result.stopped, result.judged) == (True, "max_rounds", False)
+    assert result.reason.startswith(f"{NO_ANSWER} not judged: ")
 
 
 async def test_a_model_that_refuses_the_key_fails_the_run(

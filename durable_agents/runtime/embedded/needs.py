@@ -20,9 +20,12 @@ def needs_postgres(settings: Settings) -> bool:
 def needs_simulator(settings: Settings) -> bool:
     """Whether the simulator has to stand in for the model and the weather service.
 
-    SIMULATOR decides where it is set. Else it does while no model is configured, and never
-    where Temporal is: nothing is simulated beside a real server unless somebody says so.
+    One at SIMULATOR_URL is used. SIMULATOR decides where it is set. Else it does while no model is
+    configured, and never where Temporal is: nothing is simulated beside a real server unless
+    somebody says so.
     """
+    if settings.simulator_url:
+        return False
     if settings.simulator:
         return settings.simulator == "on"
     model = settings.openai_api_key.get_secret_value() or settings.openai_base_url

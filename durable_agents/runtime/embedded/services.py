@@ -25,11 +25,11 @@ from durable_agents.runtime.embedded.postgres_home import PostgresHome, prepare_
 from durable_agents.runtime.embedded.postgres_install import find_install, reachable_install
 from durable_agents.runtime.embedded.run_file import remove_run_file, write_run_file
 from durable_agents.runtime.embedded.run_lock import RunLock
-from durable_agents.runtime.embedded.simulator_server import simulator_values, start_simulator
+from durable_agents.runtime.embedded.simulator_server import start_simulator
 from durable_agents.runtime.embedded.temporal_server import start_temporal
 from durable_agents.runtime.embedded.watch import Watch
 from durable_agents.runtime.embedded.whole_threads import in_thread
-from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.settings import Settings, simulator_values
 
 _WORKER_MARGIN_S = 5.0  # beyond the time that a worker gives its own activities to end
 

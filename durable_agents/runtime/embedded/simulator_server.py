@@ -2,15 +2,13 @@
 
 import signal
 import sys
-from typing import Any
 
 from durable_agents.runtime.embedded.child import ChildSpec
 from durable_agents.runtime.embedded.children import Children
 from durable_agents.runtime.embedded.parts import Stage
 from durable_agents.runtime.embedded.ports import LOOPBACK, answers, choose_port
-from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
+from durable_agents.runtime.settings import Settings
 
-_EMBEDDING_MODEL = "simulator-embedding-1"
 _READY_S = 30.0
 
 
@@ -31,17 +29,3 @@ async def start_simulator(settings: Settings, children: Children) -> str:
     )
     await child.wait_until(lambda: answers(port, path="/healthz"), seconds=_READY_S)
     return f"http://{LOOPBACK}:{port}"
-
-
-def simulator_values(url: str) -> dict[str, Any]:
-    """Give the settings, by field name, with which the simulator at this URL is used."""
-    return {
-        "simulator_url": url,
-        "openai_base_url": f"{url}/v1",
-        "openai_api_key": "simulator",
-        "openai_model": SIMULATOR_MODEL,
-        "openai_embedding_model": _EMBEDDING_MODEL,
-        "geocoding_url": url,
-        "forecast_url": url,
-        "fetch_allow": [url.removeprefix("http://")],
-    }

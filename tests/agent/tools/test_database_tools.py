@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from durable_agents.agent.tool import Tool, ToolContext
 from durable_agents.agent.toolbox import parse_arguments
@@ -16,9 +16,9 @@ from durable_agents.agent.tools.search_knowledge import SEARCH_KNOWLEDGE, Passag
 from durable_agents.db import library
 from durable_agents.db.accounts import AccountRecord
 from durable_agents.db.engine import Database
-from durable_agents.db.tables import Account
-from durable_agents.db.tickets import FiledTicket, list_tickets
+from durable_agents.db.tables import Account, Ticket
 from durable_agents.models.errors import NotFoundError, ToolArgumentsError
+from durable_agents.models.tickets import FiledTicket
 
 
 @pytest.fixture
@@ -86,8 +86,10 @@ async def test_a_ticket_is_filed_once_for_each_call(database: Database, account:
     assert isinstance(first, FiledTicket)
     assert first == again
     async with database.statement() as connection:
-        (filed,) = await list_tickets(connection, account_id=account)
-    assert (filed.ticket_id, filed.subject, filed.priority) == (first.ticket_id, "Refund", "high")
+        rows = await connection.execute(select(Ticket).filter_by(account_id=account))
+    (filed,) = rows.mappings()
+    kept = (f"T-{filed['ticket_id']}", filed["subject"], filed["priority"])
+    assert kept == (first.ticket_id, "Refund", "high")
 
 
 @pytest.mark.parametrize("nobody", [{}, {"account_id": None}, {"account_id": "  "}])

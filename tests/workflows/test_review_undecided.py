@@ -1,0 +1,215 @@
+"""F10 when nobody decides: in time, before a cancel, or before the run is terminated."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, text
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from durable_agents.db import reviews
+from durable_agents.db.engine import Database
+from durable_agents.db.flow_tables import Review
+from durable_agents.db.reviews import ReviewRecord
+from tests.workflows import runs
+from tests.workflows.reviewing import (
+    Handle,
+    approval_of,
+    new_task,
+    rows_of,
+    start,
+    task_of,
+    waiting,
+)
+from workers import reconciler
+from workers.reconciler import reconcile_reviews
+from workflows.review import WITHDRAWN
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+async def refusal_of_closed(handle: Handle) -> str:
+    """What a run that has ended says of decisions; nothing can reach it any more."""
+    state = await approval_of(handle)
+    return "Nothing waits" if state.pending is None else "It waits"
+
+
+async def test_nobody_decides_in_time_ends_expired(client: Client, database: Database) -> None:
+    task_id = await new_task(database)
+
+    handle = await start(client, task_id, decision_deadline_s=0.3)
+    result = await runs.result_of(handle)
+
+    (row,) = await rows_of(database, handle)
+    assert (result.status, row.status) == ("expired", "expired")
+    assert "Nobody decided on revision 1 within 0.3 s" in result.result
+    assert (await task_of(database, task_id)).result is None
+    assert "Nothing waits" in await refusal_of_closed(handle)
+
+
+async def test_a_run_that_is_cancelled_while_it_waits_withdraws_its_request(
+    client: Client, database: Database
+) -> None:
+    handle = await start(client, await new_task(database))
+    await waiting(handle)
+
+    await handle.cancel()
+    kind, _ = await runs.failure_of(handle)
+
+    (row,) = await rows_of(database, handle)
+    assert kind == "CancelledError"
+    assert (row.status, row.decided_by) == ("withdrawn", "")
+    assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
+    status = await runs.status_of(handle)
+    assert (status.state, status.phase, status.waiting_for) == ("cancelled", "running", "")
+
+
+async def test_the_deadline_of_the_run_ends_a_wait(client: Client, database: Database) -> None:
+    handle = await start(client, await new_task(database), deadline_s=1)
+    await waiting(handle)
+
+    kind, message = await runs.failure_of(handle)
+
+    assert (kind, "within 1 s" in message) == ("DeadlineExceededError", True)
+    assert [row.status for row in await rows_of(database, handle)] == ["withdrawn"]
+
+
+async def test_a_run_that_is_cancelled_while_it_requests_a_review_withdraws_it(
+    client: Client, database: Database
+) -> None:
+    task_id = await new_task(database)
+    async with database.transaction() as connection:  # nobody can request a review meanwhile
+        await connection.execute(text("LOCK TABLE reviews IN SHARE ROW EXCLUSIVE MODE"))
+        handle = await start(client, task_id)
+        await runs.until_step(handle, "request review 1")
+        await handle.cancel()
+        await until_cancel_is_seen(handle)
+    kind, _ = await runs.failure_of(handle)
+
+    (row,) = await rows_of(database, handle)
+    assert kind == "CancelledError"
+    assert (row.status, row.feedback) == ("withdrawn", WITHDRAWN)
+    assert await runs.activities_of(handle) == [
+        "validate-task",
+        "process",
+        "request-review-1",
+        "close-review-1",
+    ]
+
+
+async def until_cancel_is_seen(handle: Handle) -> None:
+    """Wait until the run has worked through the cancel."""
+
+    async def seen() -> bool:
+        kinds = [event.event_type for event in await runs.events_of(handle)]
+        cancelled = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+        worked = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        return cancelled in kinds and worked in kinds[kinds.index(cancelled) :]
+
+    await runs.until(seen, "the cancel")
+
+
+async def reconciled(client: Client, database: Database, row: ReviewRecord) -> ReviewRecord:
+    """A review after the reconciler has looked at it."""
+    before = row.review_id - 1
+    await reconcile_reviews(client, database, open_for=timedelta(0), after=before)
+    async with database.statement() as connection:
+        return await reviews.get_review(connection, row.review_id)
+
+
+async def test_the_reconciler_withdraws_the_request_of_a_terminated_run_and_says_why(
+    client: Client, database: Database
+) -> None:
+    handle = await start(client, await new_task(database))
+    await waiting(handle)
+    (row,) = await rows_of(database, handle)
+
+    while_it_waits = await reconciled(client, database, row)
+    await handle.terminate()
+    after = await reconciled(client, database, row)
+
+    assert (while_it_waits.status, while_it_waits.decided_at) == ("pending_review", None)
+    assert (after.status, after.feedback) == ("withdrawn", "The run was terminated.")
+    assert (after.decided_by, after.decided_at is None) == ("", False)
+
+
+async def test_the_reconciler_withdraws_a_request_of_no_run(
+    client: Client, database: Database
+) -> None:
+    word = runs.token()
+    async with database.transaction() as connection:
+        await reviews.request_review(
+            connection, workflow_id=word, run_id=word, task_id="t", revision=1, content="A text."
+        )
+        row = await reviews.get_review(
+            connection,
+            await connection.scalar(select(Review.review_id).filter_by(run_id=word)) or 0,
+        )
+
+    after = await reconciled(client, database, row)
+
+    assert (after.status, after.feedback[:27]) == ("withdrawn", "The server knows no such ru")
+
+
+async def test_a_request_stays_open_for_the_run_that_a_reset_puts_in_place(
+    client: Client, database: Database
+) -> None:
+    handle = await start(client, await new_task(database))
+    pending = await waiting(handle)
+    (row,) = await rows_of(database, handle)
+
+    again = await reset(client, handle)
+    while_it_waits = await reconciled(client, database, row)
+    assert await waiting(again) == pending.model_copy(
+        update={"closes_at": (await waiting(again)).closes_at}
+    )
+    await again.terminate()
+    after = await reconciled(client, database, row)
+
+    assert while_it_waits.status == "pending_review"
+    assert (after.status, after.feedback) == ("withdrawn", "The run was terminated.")
+
+
+async def reset(client: Client, handle: Handle) -> Handle:
+    """Let another run take the place of one, from its latest workflow task on."""
+    finished = [
+        event.event_id
+        for event in await runs.events_of(handle)
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    ]
+    answer = await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            reason="A test.",
+            request_id=runs.token(),
+            workflow_task_finish_event_id=finished[-1],
+        )
+    )
+    return client.get_workflow_handle(handle.id, run_id=answer.run_id)
+
+
+async def test_the_reconciler_looks_at_some_reviews_at_a_time(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "REVIEWS_AT_ONCE", 1)
+    rows: list[ReviewRecord] = []
+    for _ in range(2):
+        handle = await start(client, await new_task(database))
+        await waiting(handle)
+        rows += await rows_of(database, handle)
+        await handle.terminate()
+    first, second = rows
+
+    go_on = await reconcile_reviews(
+        client, database, open_for=timedelta(0), after=first.review_id - 1
+    )
+    end = await reconcile_reviews(client, database, open_for=timedelta(0), after=second.review_id)
+
+    assert go_on == first.review_id
+    assert end == 0
+    async with database.statement() as connection:
+        assert (await reviews.get_review(connection, first.review_id)).status == "withdrawn"
+        assert (await reviews.get_review(connection, second.review_id)).status == "pending_review"
