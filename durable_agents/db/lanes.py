@@ -43,13 +43,14 @@ async def begin(connection: AsyncConnection, *, pool: str, lane: int, turn: int)
 async def go_to_sleep(connection: AsyncConnection, *, pool: str, lane: int) -> Sleep:
     """Let a lane rest if there is nothing for it to do; for a transaction.
 
-    One lane waits for the next delayed job, with a timer; the others end.
+    One lane waits for the next delayed job, with a timer; the others end. For a completion that
+    another lane is telling just now nobody waits: if it is lost, the workers' reconciler notices.
     """
     await _lock(connection, pool)
     seen = (await connection.execute(_SEEN, {"pool": pool, "lane": lane})).one()
     if seen.is_telling or (seen.is_open and seen.queued):
         return Sleep()
-    wait_s = seen.wait_s if seen.is_open else seen.tell_wait_s
+    wait_s = seen.wait_s if seen.is_open else None
     state = "asleep" if wait_s is None else "waiting"
     values = {"pool": pool, "lane": lane, "state": state, "wait_s": wait_s}
     await connection.execute(_REST, values)
@@ -117,28 +118,19 @@ _BEGIN = text(
 
 _SEEN = text(
     """
-    WITH due (at) AS (
-        (SELECT tell_at FROM jobs WHERE pool = :pool AND tell_at IS NOT NULL
-         ORDER BY tell_at LIMIT 1)
-        UNION ALL
-        (SELECT tell_at FROM job_batches WHERE pool = :pool AND tell_at IS NOT NULL
-         ORDER BY tell_at LIMIT 1)
-    ), next (at) AS (
-        (SELECT not_before FROM jobs WHERE pool = :pool AND status = 'delayed'
-         ORDER BY not_before LIMIT 1)
-        UNION ALL SELECT at FROM due
+    WITH next (at) AS (
+        SELECT not_before FROM jobs WHERE pool = :pool AND status = 'delayed'
+        ORDER BY not_before LIMIT 1
     )
     SELECT NOT p.is_paused AND p.max_parallelism > :lane AS is_open,
-        EXISTS (SELECT FROM due WHERE at <= now()) AS is_telling,
+        EXISTS (SELECT FROM jobs WHERE pool = :pool AND tell_at <= now())
+            OR EXISTS (SELECT FROM job_batches WHERE pool = :pool AND tell_at <= now())
+            AS is_telling,
         EXISTS (SELECT FROM jobs WHERE pool = :pool AND status = 'queued') AS queued,
-        (SELECT extract(epoch FROM min(at) - now())::float8 FROM next
+        (SELECT extract(epoch FROM at - now())::float8 FROM next
          WHERE NOT EXISTS (SELECT FROM pool_lanes o WHERE o.pool = :pool AND o.lane <> :lane
             AND o.state = 'waiting' AND o.lane < p.max_parallelism AND o.wakes_at <= next.at)
-        ) AS wait_s,
-        (SELECT extract(epoch FROM min(at) - now())::float8 FROM due
-         WHERE NOT EXISTS (SELECT FROM pool_lanes o WHERE o.pool = :pool AND o.lane <> :lane
-            AND o.state = 'waiting' AND o.wakes_at <= due.at)
-        ) AS tell_wait_s
+        ) AS wait_s
     FROM pools p WHERE p.pool = :pool
     """
 )

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -14,7 +15,7 @@ from sqlalchemy import (
     SmallInteger,
 )
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from durable_agents.db.tables import NOW, Base
@@ -74,7 +75,7 @@ class PoolShare(Base):
     )
     priority: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     tenant: Mapped[str] = mapped_column(primary_key=True)
-    reached: Mapped[float] = mapped_column(DOUBLE_PRECISION)
+    reached: Mapped[float] = mapped_column(Double)
 
 
 class JobBatch(Base):
@@ -126,12 +127,12 @@ class Job(Base):
     batch: Mapped[str | None]
     tenant: Mapped[str] = mapped_column(server_default="")
     priority: Mapped[int] = mapped_column(SmallInteger, server_default="3")
-    weight: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default="1")
-    rank: Mapped[float] = mapped_column(DOUBLE_PRECISION)
+    weight: Mapped[float] = mapped_column(Double, server_default="1")
+    rank: Mapped[float] = mapped_column(Double)
     payload: Mapped[Any] = mapped_column(JSONB)
     about: Mapped[str] = mapped_column(server_default="")
     retry: Mapped[Any | None] = mapped_column(JSONB)
-    timeout_s: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default="300")
+    timeout_s: Mapped[float] = mapped_column(Double, server_default="300")
     on_complete: Mapped[Any | None] = mapped_column(JSONB)
     status: Mapped[str] = mapped_column(server_default="queued")
     not_before: Mapped[datetime | None]
@@ -160,7 +161,7 @@ class Quota(Base):
     __tablename__ = "quotas"
 
     quota: Mapped[str] = mapped_column(primary_key=True)
-    level: Mapped[float] = mapped_column(DOUBLE_PRECISION)
+    level: Mapped[float] = mapped_column(Double)
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
     not_before: Mapped[datetime | None]
 

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from durable_agents.db import documents, drafts, error_log, knowledge, notifications, reviews, tasks
+from durable_agents.db import (
+    documents,
+    drafts,
+    error_log,
+    knowledge,
+    library,
+    notifications,
+    reviews,
+    tasks,
+)
 from durable_agents.db import research as reports
 from durable_agents.db.documents import Note
 from durable_agents.db.engine import Database
@@ -178,7 +187,7 @@ async def test_documents_that_are_added_and_searched(database: Database) -> None
     async with database.transaction() as connection:
         content = f"# T\n\n{word} {BAD}"
         added = [
-            await knowledge.add_document(
+            await library.add_document(
                 connection, document_id=word, title=BAD, source=BAD, content=content
             )
             for _ in range(2)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starters.flow_command import Given, Start, flow_command
 from starters.main import COMMANDS, FLOWS
 
-EVERY = ["deadline", "user", "workflow_id", "no_wait", "as_json"]
+EVERY = ["deadline", "user", "tenant", "priority", "workflow_id", "no_wait", "as_json"]
 PLACES = [place[:2] for place in COMMANDS.values() if place[2] == FLOWS]
 
 

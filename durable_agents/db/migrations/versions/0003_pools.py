@@ -30,7 +30,7 @@ def upgrade() -> None:
     op.create_table(
         "quotas",
         sa.Column("quota", sa.Text(), nullable=False),
-        sa.Column("level", sa.DOUBLE_PRECISION(), nullable=False),
+        sa.Column("level", sa.Double[float](), nullable=False),
         sa.Column(
             "updated_at",
             sa.DateTime(timezone=True),
@@ -93,12 +93,12 @@ def upgrade() -> None:
         sa.Column("batch", sa.Text(), nullable=True),
         sa.Column("tenant", sa.Text(), server_default="", nullable=False),
         sa.Column("priority", sa.SmallInteger(), server_default="3", nullable=False),
-        sa.Column("weight", sa.DOUBLE_PRECISION(), server_default="1", nullable=False),
-        sa.Column("rank", sa.DOUBLE_PRECISION(), nullable=False),
+        sa.Column("weight", sa.Double[float](), server_default="1", nullable=False),
+        sa.Column("rank", sa.Double[float](), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("about", sa.Text(), server_default="", nullable=False),
         sa.Column("retry", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("timeout_s", sa.DOUBLE_PRECISION(), server_default="300", nullable=False),
+        sa.Column("timeout_s", sa.Double[float](), server_default="300", nullable=False),
         sa.Column("on_complete", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("status", sa.Text(), server_default="queued", nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
@@ -196,7 +196,7 @@ def upgrade() -> None:
         sa.Column("pool", sa.Text(), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("reached", sa.DOUBLE_PRECISION(), nullable=False),
+        sa.Column("reached", sa.Double[float](), nullable=False),
         sa.ForeignKeyConstraint(["pool"], ["pools.pool"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("pool", "priority", "tenant"),
     )
