@@ -14,6 +14,7 @@ STOPPED: dict[ResearchStop, str] = {
     "confident": "confident",
     "max_rounds": "out of rounds",
     "budget": "the budget ended",
+    "failed": "a step failed",
 }
 
 
@@ -54,6 +55,8 @@ def show(result: ResearchResult) -> None:
         note(f"The table of reports has all {result.report_chars:,} characters.")
     for question in result.unanswered:
         note(f"Not answered: {question}", "yellow")
+    if result.failure:
+        note(f"Ended early: {result.failure}", "yellow")
     if result.sources:
         note(f"Sources: {'; '.join(result.sources)}")
     sure = f"Confidence {result.confidence:.2f}" if result.evaluated else "Not evaluated"

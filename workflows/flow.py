@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
 
 PHASE = SearchAttributeKey.for_keyword("Phase")
 STEPS_SHOWN = 50
+CANCELLED = "The run was cancelled."
 
 Result = TypeVar("Result")
 
@@ -83,7 +84,7 @@ class Flow:
             )
             stopped = False
         self._state = "cancelled" if stopped else "failed"
-        self._error = reason_of(error)
+        self._error = CANCELLED if stopped else reason_of(error)
         return error
 
     def take_up(self, usage: Usage, steps_done: int) -> None:

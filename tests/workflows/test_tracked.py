@@ -124,8 +124,9 @@ async def test_a_cancelled_run_closes_its_row(
 
     assert kind == "CancelledError"
     assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
-    assert (await row_of(database, handle))[:2] == ("cancelled", "step1")
-    assert (await runs.status_of(handle)).state == "cancelled"
+    assert await row_of(database, handle) == ("cancelled", "step1", "The run was cancelled.")
+    status = await runs.status_of(handle)
+    assert (status.state, status.error) == ("cancelled", "The run was cancelled.")
 
 
 async def test_the_reconciler_closes_the_row_of_a_terminated_run(
