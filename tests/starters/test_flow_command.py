@@ -34,7 +34,7 @@ def test_a_flow_takes_what_every_flow_takes(module: str, name: str) -> None:
     options = inspect.signature(command).parameters
 
     assert set(EVERY) <= set(options)
-    assert [option for option in options if option in EVERY[2:]] == list(options)[-3:]
+    assert [option for option in options if option in EVERY[2:]] == list(options)[-5:]
     assert options["deadline"].default > 0
     assert command.__name__ == name
 

@@ -215,7 +215,7 @@ def test_every_call_on_the_queue_of_models_says_how_long_it_may_take_in_all() ->
     on_that_queue = [
         (place, {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords})
         for place, call in activity_calls()
-        if any(ast.unparse(keyword.value) == "queues.LLM" for keyword in call.keywords)
+        if any(ast.unparse(keyword.value).startswith("queue_of(") for keyword in call.keywords)
     ]
 
     unbounded = [

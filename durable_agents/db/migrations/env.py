@@ -5,8 +5,10 @@ from typing import cast
 from alembic import context
 from sqlalchemy import Connection
 
-from durable_agents.db import flow_tables, pool_tables  # noqa: F401 - they add to the metadata
+from durable_agents.db import flow_tables, pool_tables
 from durable_agents.db.tables import Base
+
+TABLES = (flow_tables, pool_tables)  # they add to the metadata by being imported
 
 connection = cast(Connection, context.config.attributes["connection"])
 context.configure(
