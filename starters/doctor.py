@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -16,7 +17,8 @@ from durable_agents.agent.model_queues import quotas_polled
 from durable_agents.agent.quotas import OF_CALLS, OF_MODEL, draw_of_calls, draw_of_tokens
 from durable_agents.clients.model import ModelClient
 from durable_agents.clients.notifications import Notifier
-from durable_agents.db import migrate, notifications
+from durable_agents.clients.runs import is_at_work
+from durable_agents.db import migrate, notifications, refunds
 from durable_agents.db.engine import Database
 from durable_agents.db.quotas import Draw, read_holds, read_levels
 from durable_agents.models import queues
@@ -59,6 +61,7 @@ def doctor(
                 ("Temporal", lambda: _temporal(client)),
                 ("Search attributes", lambda: _search_attributes(client)),
                 ("Workers", lambda: _workers(client, settings)),
+                ("Refunds", lambda: look_at_refunds(client, settings)),
             )
         if not well:
             raise typer.Exit(EXIT_CANNOT_START)
@@ -119,6 +122,29 @@ async def _workers(client: Client, settings: Settings) -> str:
             f"nobody works on {', '.join(missing)}: start a worker with `python -m workers`."
         )
     return ", ".join(needed)
+
+
+async def look_at_refunds(client: Client, settings: Settings) -> str:
+    """Tell how many refunds of charges are under way.
+
+    Raises:
+        ConfigurationError: The run that was at one has ended, and nobody has taken it up so far.
+    """
+    database = Database(database_url(settings))
+    try:
+        async with database.statement() as connection:
+            rows = await refunds.open_refunds(connection, client.namespace, older_than=timedelta(0))
+    finally:
+        await database.close()
+    left = [r for r in rows if not await is_at_work(client, r.workflow_id, r.run_id)]
+    if not left:
+        return f"{len(rows)} under way, each in a run that works or waits for a person"
+    told = "; ".join(f"{row.what()} (run {row.workflow_id or 'unknown'})" for row in left[:5])
+    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+    raise ConfigurationError(
+        f"not settled, although the run that was at it has ended: {told}{more}. A worker takes "
+        "each up within half a minute: start one with `python -m workers`."
+    )
 
 
 async def _database(settings: Settings) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from durable_agents.runtime.priorities import DEFAULT
 from durable_agents.runtime.settings import Settings
 from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
-from starters.running import Flow, StartOptions, start_and_report
+from starters.running import Flow, Prepare, StartOptions, start_and_report
 from starters.terminal import EXIT_NO_ANSWER, run
 
 Own = ParamSpec("Own")
@@ -45,6 +45,7 @@ class Start(Generic[Result]):
         finish: Called last, with `--json` too; may end the command with an exit code.
         workflow_id: The run's id when `--id` names none; empty has one made up.
         undoes: Whether a run that fails undoes what it did, and can tell of it.
+        prepare: Makes ready what the run will look for, before it is started.
     """
 
     request: BaseModel
@@ -54,6 +55,7 @@ class Start(Generic[Result]):
     finish: Callable[[Result], None] | None = None
     workflow_id: str = ""
     undoes: bool = False
+    prepare: Prepare | None = None
 
 
 Starter = Callable[Concatenate[Given, Own], Start[Any]]
@@ -125,7 +127,11 @@ def _play(
 
 async def _report(given: Given, flow: Flow, start: Start[Any]) -> None:
     options = StartOptions(
-        given.workflow_id or start.workflow_id, not given.no_wait, given.as_json, start.undoes
+        given.workflow_id or start.workflow_id,
+        not given.no_wait,
+        given.as_json,
+        start.undoes,
+        start.prepare,
     )
     result = await start_and_report(given.settings, flow, start.request, start.result_type, options)
     if result is None:

@@ -12,11 +12,13 @@ from temporalio.client import Client
 
 from durable_agents.db import library
 from durable_agents.db.engine import Database
+from durable_agents.models import queues
 from durable_agents.models.errors import ConfigurationError, InputError
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import Settings
-from starters.ingest_progress import Company, Shown, rate_of
+from starters.ingest_progress import rate_of, show
 from starters.ingesting import Ingestion, Tally
+from starters.job_progress import Company, Shown
 from starters.options import AsJson, NoWait
 from starters.search import knowledge_base
 from starters.sources import Given, look_through
@@ -118,12 +120,15 @@ async def _reembed(settings: Settings, database: Database, *, no_wait: bool, as_
 
 async def _watched(client: Client, ingestion: Ingestion, handing: Any, *, quiet: bool) -> None:
     """Hand over, and wait for the jobs meanwhile and afterwards, showing how far it is."""
-    company, shown = Company(client), Shown(quiet=quiet)
+    company = Company(client, queues.POOL, queues.WORKFLOWS)
+    shown = Shown("documents", quiet=quiet)
     handing = asyncio.ensure_future(handing)
-    waiting = asyncio.ensure_future(ingestion.wait(shown.show, lonely=company.missing))
+    waiting = asyncio.ensure_future(
+        ingestion.wait(lambda tally: show(shown, tally), lonely=company.missing)
+    )
     try:
         with shown:
-            company.watch(ingestion.tally)
+            company.watch(lambda: ingestion.tally.finished)
             await asyncio.wait({handing, waiting}, return_when=asyncio.FIRST_EXCEPTION)
             await handing
             missing = await waiting

@@ -59,6 +59,10 @@ MaxRounds = Annotated[int, typer.Option(help="Rounds of think and act at most.",
 MaxTokens = Annotated[int, typer.Option(help="Budget in tokens; 0 sets none.", min=0)]
 MaxCost = Annotated[float, typer.Option(help="Budget in US dollars; 0: none.", min=0)]
 MaxCalls = Annotated[int, typer.Option(help="Budget in model calls; 0: none.", min=0)]
+Parallelism = Annotated[
+    int | None, typer.Option(help="Resize the pool: so many at once. A new one has 10.", min=1)
+]
+Pool = Annotated[str, typer.Option(help="The work pool that does it.")]
 TaskId = Annotated[str, typer.Argument(help="A task of the table of tasks.")]
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
@@ -48,19 +49,22 @@ USER_ID = SearchAttributeKey.for_keyword("UserId")
 PHASE = SearchAttributeKey.for_keyword("Phase")
 
 Result = TypeVar("Result", bound=BaseModel)
+Prepare = Callable[[Client], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True)
 class StartOptions:
     """What every starter takes: the run's id, whether to wait, whether to print JSON.
 
-    `undoes` says that a run which fails undoes what it did, and can tell of it.
+    `undoes` says that a run which fails undoes what it did, and can tell of it. `prepare` makes
+    ready what the run will look for; it is left with the error when the run cannot be started.
     """
 
     workflow_id: str = ""
     wait: bool = True
     as_json: bool = False
     undoes: bool = False
+    prepare: Prepare | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ async def start_and_report(
     """
     client = await connect(settings)
     weights = settings.tenant_weights
-    handle = await start(client, flow, request, options.workflow_id, weights=weights)
+    async with options.prepare(client) if options.prepare else nullcontext():
+        handle = await start(client, flow, request, options.workflow_id, weights=weights)
     url = run_url(settings, client.namespace, handle.id, handle.first_execution_run_id or "")
     place = {"id": handle.id, "run": handle.first_execution_run_id or "", "url": url}
     if not options.wait:

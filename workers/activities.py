@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from activities.arithmetic import ArithmeticActivities
+from activities.batches import BatchActivities
 from activities.conversation import ConversationActivities
 from activities.documents import DocumentActivities
 from activities.drafts import DraftActivities
@@ -32,6 +33,10 @@ Activity = Callable[..., Any]
 QUERIES_AND_MUTATIONS: tuple[Activity, ...] = (
     ArithmeticActivities.add_up,
     ArithmeticActivities.find_mean,
+    BatchActivities.submit_documents,
+    BatchActivities.look_at_batch,
+    BatchActivities.stop_batch,
+    BatchActivities.read_batch_failures,
     ConversationActivities.create_thread,
     ConversationActivities.save_messages,
     ConversationActivities.observe,
@@ -42,6 +47,7 @@ QUERIES_AND_MUTATIONS: tuple[Activity, ...] = (
     InteractionActivities.save_interaction,
     OrderActivities.reserve_inventory,
     OrderActivities.release_inventory,
+    OrderActivities.abandon_refund,
     OrderActivities.fulfil_order,
     OrderActivities.look_up_order,
     PoolActivities.claim_job,
@@ -109,6 +115,7 @@ def _with_what_they_need(resources: Resources) -> tuple[object, ...]:
     settings, database, asker = resources.settings, resources.database, resources.asker
     return (
         ArithmeticActivities(),
+        BatchActivities(database, resources.wake_pool, resources.cancel_batch),
         ConversationActivities(database),
         DocumentActivities(asker, database),
         DraftActivities(asker, database),

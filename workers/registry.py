@@ -21,6 +21,7 @@ from workflows.analyze_document import DocumentAnalysisWorkflow
 from workflows.debug import DebugWorkflow
 from workflows.external_call import ExternalCallWorkflow
 from workflows.order import OrderWorkflow
+from workflows.process_documents import DocumentBatchWorkflow
 from workflows.process_task import TaskWorkflow
 from workflows.react import ReActWorkflow
 from workflows.research import ResearchWorkflow
@@ -42,6 +43,7 @@ WORKFLOWS: tuple[type, ...] = (
     SupportWorkflow,
     RoutingWorkflow,
     DocumentAnalysisWorkflow,
+    DocumentBatchWorkflow,
     ResearchWorkflow,
     ReviewWorkflow,
     ResilientTaskWorkflow,

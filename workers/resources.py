@@ -21,6 +21,7 @@ from durable_agents.db.engine import Database
 from durable_agents.db.ledger import Ledger
 from durable_agents.jobs.kind import JobServices
 from durable_agents.jobs.lanes import wake
+from durable_agents.jobs.stopping import cancel_batch
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.settings import NO_DATABASE, NO_MODEL, Settings
 from workers.quota_metrics import QuotaMetrics
@@ -109,9 +110,21 @@ class Resources:
         Raises:
             ConfigurationError: These resources are not those of a worker.
         """
+        return await wake(self._temporal(), self.database, pool)
+
+    async def cancel_batch(self, batch: str) -> int:
+        """Cancel what is left of a batch of jobs; tells how many that run were told to stop.
+
+        Raises:
+            ConfigurationError: These resources are not those of a worker.
+            NotFoundError: There is no such batch.
+        """
+        return await cancel_batch(self._temporal(), self.database, batch)
+
+    def _temporal(self) -> Client:
         if self.client is None:
             raise ConfigurationError("Only a worker wakes the lanes of a pool; start one.")
-        return await wake(self.client, self.database, pool)
+        return self.client
 
     def _embed_query(self, user_id: str) -> EmbedQuery | None:
         """How a tool gets the vector of what it looks for; None without an embedding model."""

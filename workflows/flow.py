@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 
 with workflow.unsafe.imports_passed_through():
     from durable_agents.models.errors import DeadlineExceededError, DurableAgentsError
-    from durable_agents.models.status import Phase, RunStatus, State, Usage
+    from durable_agents.models.status import Phase, Progress, RunStatus, State, Usage
 
 PHASE = SearchAttributeKey.for_keyword("Phase")
 STEPS_SHOWN = 50
@@ -34,13 +34,14 @@ class Flow:
         self._waiting_for = ""
         self._note = ""
         self._usage = Usage()
+        self._progress: Progress | None = None
 
     @workflow.query(name="status", description="Where the run is: state, step, error, usage.")
     def status(self) -> RunStatus:
         """Tell where the run is."""
         return RunStatus(
             state=self._state,
-            phase=self._phase,
+            phase=self._phase if self._state == "running" else "ended",
             step=", ".join(self._current),
             steps=tuple(self._steps),
             steps_done=self._steps_done,
@@ -48,6 +49,7 @@ class Flow:
             note=self._note,
             error=self._error,
             usage=self._usage,
+            progress=self._progress,
         )
 
     async def _to_deadline(
@@ -97,7 +99,10 @@ class Flow:
         self._usage = self._usage + usage
 
     def enter_phase(self, phase: Phase) -> None:
-        """Show the phase in the status, and as the search attribute `Phase`."""
+        """Show the phase in the status, and as the search attribute `Phase`.
+
+        Of runs that ended the server's own `ExecutionStatus` tells; that costs no event.
+        """
         if phase != self._phase:
             self._phase = phase
             workflow.upsert_search_attributes([PHASE.value_set(phase)])  # pyright: ignore[reportUnknownMemberType] - the SDK's type

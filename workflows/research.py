@@ -33,10 +33,14 @@ FOR_THE_REPORT = 0.2  # of what the plan leaves of the budget: composing is one 
 
 @dataclass(frozen=True)
 class Draft:
-    """A draft of the report, and what the analyst says of it if it was asked."""
+    """A draft of the report, and what the analyst says of it if it was asked.
+
+    Where none was written, the findings stand in for it.
+    """
 
     written: Written
     judged: Evaluated | None = None
+    is_findings: bool = False
 
     @property
     def confidence(self) -> float:
@@ -97,6 +101,7 @@ class ResearchWorkflow(Flow):
             model=best.written.model or self._model,
             evaluated=best.judged is not None,
             failure=self._failure,
+            written=not best.is_findings,
         )
 
     async def _investigate_all(self, questions: tuple[str, ...], user_id: str) -> dict[str, int]:
@@ -166,10 +171,10 @@ class ResearchWorkflow(Flow):
         try:
             draft = await self._desk.write("compose", request, tuple(found.values()), 0)
         except BudgetExceededError:
-            return Draft(await self._join(found)), 0, "budget"
+            return Draft(await self._join(found), is_findings=True), 0, "budget"
         except ActivityError as error:
             self._failure = _failure_of(error)
-            return Draft(await self._join(found)), 0, "failed"
+            return Draft(await self._join(found), is_findings=True), 0, "failed"
         return await self._improve(request, draft)
 
     async def _join(self, found: dict[str, int]) -> Written:

@@ -15,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
         QuotedMessage,
         Thought,
     )
-    from durable_agents.models.errors import BudgetExceededError
     from durable_agents.models.support import Judgement, SupportInput, SupportResult
     from durable_agents.models.tickets import (
         CreateTicketInput,
@@ -25,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import policies
     from workflows.agent_loop import AgentLoop
-    from workflows.flow import Flow, is_type, reason_of, type_of
+    from workflows.flow import Flow, reason_of, type_of
 
 AGENT = "support"
 JUDGE = "escalation_judge"
@@ -70,11 +69,11 @@ class SupportWorkflow(Flow):
         return self._result(loop, answered, decision, ticket)
 
     async def _decide(self, issue: int, answered: Thought | None, user_id: str) -> Judgement:
-        """Let the judge decide; people have to see what nobody could judge."""
+        """Let the judge decide; people have to see what nobody could judge, whatever the reason."""
         try:
             judgement = await self._judge(issue, answered, user_id)
         except ActivityError as error:
-            if is_cancelled_exception(error) or is_type(error, BudgetExceededError):
+            if is_cancelled_exception(error):
                 raise
             judgement = await self._not_judged(error)
         reason = judgement.reason[:REASON_CHARS]

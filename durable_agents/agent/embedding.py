@@ -72,7 +72,8 @@ class Embedder:
             vectors += answer.vectors
         if len({len(vector) for vector in vectors}) > 1:
             raise ModelUnavailableError(
-                f"The model {self.model} gave vectors of different lengths; it is asked again."
+                f"The model {self.model} gave vectors of different lengths; "
+                "another try may go well."
             )
         return EmbeddedTexts(self.model, vectors)
 

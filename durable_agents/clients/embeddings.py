@@ -80,7 +80,7 @@ class EmbeddingClient:
         except ValueError as error:
             raise ModelUnavailableError(
                 f"{self._server.address} answered with something that is not a list of "
-                f"embeddings ({error}); it is asked again. If that stays so, check "
+                f"embeddings ({error}); another try may go well. If it stays so, check "
                 "OPENAI_BASE_URL and OPENAI_EMBEDDING_MODEL."
             ) from error
 

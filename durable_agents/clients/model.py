@@ -110,7 +110,7 @@ class ModelClient:
         except (ValueError, IndexError) as error:
             raise ModelUnavailableError(
                 f"{self.address} answered with something that is not a chat completion; "
-                "it is asked again. If that stays so, check OPENAI_BASE_URL."
+                "another try may go well. If it stays so, check OPENAI_BASE_URL."
             ) from error
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:

@@ -27,7 +27,6 @@ class JobServices:
         http: The client for calls to the world; it never retries.
         model: The model's client, which retries nothing.
         asker: Asks models, and records what that used.
-        embedder: Gives texts their vectors; None while no embedding model is named.
         fetch_allow: Exact host:port pairs that fetching may reach although they are private.
         embedder: Gives texts their vectors; None where no embedding model is configured.
     """
@@ -38,7 +37,6 @@ class JobServices:
     asker: Asker
     embedder: Embedder | None = None
     fetch_allow: frozenset[str] = frozenset()
-    embedder: Embedder | None = None
 
 
 @dataclass

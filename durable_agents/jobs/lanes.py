@@ -151,7 +151,7 @@ async def cancel(client: Client, database: Database, pool: str, job_id: int) -> 
     async with database.statement() as connection:
         status, lane = await jobs.cancel(connection, pool, job_id)
     if lane >= 0:
-        await _stop(client, pool, lane, job_id)
+        await stop(client, pool, lane, job_id)
     await wake(client, database, pool)
     return status
 
@@ -166,12 +166,17 @@ async def cancel_all(client: Client, database: Database, pool: str) -> tuple[int
         waiting, running = await jobs.cancel_all(connection, pool)
     for start in range(0, len(running), SIGNALS_AT_ONCE):
         some = running[start : start + SIGNALS_AT_ONCE]
-        await asyncio.gather(*(_stop(client, pool, lane, run.job_id) for lane, run in some))
+        await asyncio.gather(*(stop(client, pool, lane, run.job_id) for lane, run in some))
     await wake(client, database, pool)
     return waiting, len(running)
 
 
-async def _stop(client: Client, pool: str, lane: int, job_id: int) -> None:
+async def stop(client: Client, pool: str, lane: int, job_id: int) -> None:
+    """Tell a lane to stop a job, if it runs it.
+
+    Raises:
+        ServiceUnavailableError: Temporal does not answer.
+    """
     handle = client.get_workflow_handle(lane_id(pool, lane))
     try:
         await handle.signal("cancel_job", CancelJob(job_id=job_id))

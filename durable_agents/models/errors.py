@@ -16,6 +16,7 @@
     │   ├── PaymentRequestError       the gateway refuses the request, or our key
     │   ├── FulfilmentError           the warehouse refuses the order
     │   ├── OrderUndoneError          another run undid the order meanwhile
+    │   ├── RefundUnderWayError       what an order was charged before is not given back yet
     │   ├── IdempotencyConflictError  the same key with another request
     │   ├── StaleJobError             a job that was handed to another meanwhile
     │   ├── ModelRequestError         the model's server refuses the request for good
@@ -111,6 +112,10 @@ class FulfilmentError(FinalError):
 
 class OrderUndoneError(FinalError):
     """Another run of the same order has undone it meanwhile."""
+
+
+class RefundUnderWayError(FinalError):
+    """What an order was charged before is not given back yet: it is not charged again till then."""
 
 
 class IdempotencyConflictError(FinalError):

@@ -132,7 +132,8 @@ class ResearchResult(Record):
 
     `report` holds the first 8,000 of its `report_chars` characters; the table of reports has
     all of them. It is the draft with the highest confidence; where none was evaluated, `evaluated`
-    is false, and where none was written, the report is the findings as they are, and says so.
+    is false, and where none was written, the report is the findings as they are, and says so;
+    `written` is false then.
     `rounds` counts the refinements. `stopped` says why there were no more: it was confident
     enough, out of rounds, out of its budget, or a step failed for good, and `failure` says why.
     `unanswered` names the sub-questions whose investigation found no answer.
@@ -151,3 +152,4 @@ class ResearchResult(Record):
     model: str = ""
     evaluated: bool = True
     failure: str = ""
+    written: bool = True

@@ -131,6 +131,7 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
         "fulfil_order",
         "refund_payment",
         "release_inventory",
+        "abandon_refund",
         "log_error",
     }
     assert recorded["DocumentAnalysisWorkflow"] == {
@@ -164,6 +165,11 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
         "save_draft",
     }
     assert recorded["PoolLaneWorkflow"] == {"noop"}
+    assert recorded["DocumentBatchWorkflow"] == {
+        "submit_documents",
+        "read_batch_failures",
+        "stop_batch",
+    }
     assert recorded["TrackedWorkflow"] == {
         "save_status",
         "validate_task",

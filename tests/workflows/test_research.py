@@ -186,6 +186,7 @@ async def test_findings_are_the_report_when_the_writer_fails_for_good(
     assert "refund" in saved.report
     assert "OPENAI_API_KEY" in result.failure
     assert (result.stopped, result.evaluated, result.rounds) == ("failed", False, 0)
+    assert not result.written
 
 
 @pytest.mark.parametrize(
@@ -205,6 +206,7 @@ async def test_a_report_that_was_written_stands_when_who_improves_it_fails_for_g
     assert "No report was written" not in saved.report
     assert "OPENAI_API_KEY" in result.failure
     assert (result.stopped, result.evaluated, result.rounds) == ("failed", evaluated, 0)
+    assert result.written
 
 
 async def test_a_cancel_while_the_report_is_judged_is_no_failure_of_a_step(

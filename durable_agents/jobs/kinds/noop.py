@@ -23,7 +23,9 @@ async def _run(payload: NoopPayload, context: JobContext) -> None:
     if payload.is_final:
         raise InputError("The job was asked to fail for good. Ask it for something else.")
     if context.failures < payload.failures:
-        raise ServiceUnavailableError("The job was asked to fail this time. It is tried again.")
+        raise ServiceUnavailableError(
+            "The job was asked to fail this time. Another try may go well."
+        )
 
 
 NOOP = JobKind("noop", NoopPayload, _run)

@@ -1,4 +1,6 @@
-"""The tables of work pools, of quotas and of what is ingested."""
+"""The tables of work pools, of quotas, of what is ingested, and of refunds."""
+
+from datetime import datetime
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +12,13 @@ branch_labels = None
 depends_on = None
 
 
+def _moment(name: str) -> sa.Column[datetime]:
+    """A time that is now unless another is given."""
+    return sa.Column(
+        name, sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+    )
+
+
 def upgrade() -> None:
     """Go to this revision from the one before."""
     op.create_table(
@@ -19,24 +28,14 @@ def upgrade() -> None:
         sa.Column("is_paused", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("retention_s", sa.Integer(), server_default="604800", nullable=False),
         sa.Column("namespace", sa.Text(), server_default="", nullable=False),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
+        _moment("created_at"),
         sa.PrimaryKeyConstraint("pool"),
     )
     op.create_table(
         "quotas",
         sa.Column("quota", sa.Text(), nullable=False),
         sa.Column("level", sa.Double[float](), nullable=False),
-        sa.Column(
-            "updated_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
+        _moment("updated_at"),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("quota"),
     )
@@ -49,12 +48,7 @@ def upgrade() -> None:
         sa.Column("content", sa.LargeBinary(), nullable=True),
         sa.Column("digest", sa.Text(), server_default="", nullable=False),
         sa.Column("job_id", sa.BigInteger(), nullable=True),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
+        _moment("created_at"),
         sa.PrimaryKeyConstraint("upload_id"),
     )
     op.create_index("uploads_source", "uploads", ["source"], unique=False)
@@ -66,12 +60,7 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.Text(), server_default="", nullable=False),
         sa.Column("sealed", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("on_complete", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
+        _moment("created_at"),
         sa.Column("tell_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["pool"], ["pools.pool"], ondelete="CASCADE"),
@@ -110,12 +99,7 @@ def upgrade() -> None:
         sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("error_type", sa.Text(), server_default="", nullable=False),
         sa.Column("error", sa.Text(), server_default="", nullable=False),
-        sa.Column(
-            "enqueued_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
+        _moment("enqueued_at"),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tell_at", sa.DateTime(timezone=True), nullable=True),
@@ -182,12 +166,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), server_default="asleep", nullable=False),
         sa.Column("turn", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("wakes_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column(
-            "changed_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
+        _moment("changed_at"),
         sa.ForeignKeyConstraint(["pool"], ["pools.pool"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("pool", "lane"),
     )
@@ -208,18 +187,38 @@ def upgrade() -> None:
     )
     op.add_column(
         "documents",
-        sa.Column(
-            "updated_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
+        _moment("updated_at"),
     )
     op.create_index("documents_source", "documents", ["source"], unique=False)
+    op.create_table(
+        "refunds",
+        sa.Column("order_id", sa.Text(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("reservation", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("payment", sa.Text(), server_default="", nullable=False),
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("decided_by", sa.Text(), server_default="", nullable=False),
+        _moment("began_at"),
+        _moment("touched_at"),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("order_id", "generation"),
+    )
+    op.create_index(
+        "refunds_open",
+        "refunds",
+        ["touched_at"],
+        unique=False,
+        postgresql_where=sa.text("settled_at IS NULL"),
+    )
 
 
 def downgrade() -> None:
     """Go back to the revision before."""
+    op.drop_table("refunds")
     op.drop_index("documents_source", table_name="documents")
     op.drop_column("documents", "updated_at")
     op.drop_column("documents", "upload_digest")
