@@ -67,9 +67,11 @@ class JobActivities:
         try:
             payload = kind.payload.model_validate(held.payload)
         except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "it"
             raise InputError(
                 f"The payload of job {run.job_id} does not fit its kind {kind.name}: "
-                f"{error.errors()[0]['msg']}. Enqueue it again with one that does."
+                f"{where}: {first['msg']}. Enqueue it again with one that does."
             ) from error
         result = await kind.run(payload, context)
         async with database.statement() as connection:

@@ -10,7 +10,7 @@ from durable_agents.db import batches, claims, jobs, lanes, pools, reports
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import StaleJobError
 from durable_agents.models.jobs import Enqueued, EnqueueInput, NewJob
-from durable_agents.models.work_pool import ClaimInput, LaneTurn
+from durable_agents.models.work_pool import ClaimInput, LaneTurn, Told
 
 
 class PoolActivities:
@@ -60,10 +60,7 @@ class PoolActivities:
         """
         claimed = await self._claim(request)
         if not claimed.is_current:
-            raise StaleJobError(
-                f"Lane {request.lane} of pool {request.pool} has gone on since it asked for "
-                f"{request.claim}. There is nothing to do."
-            )
+            raise _overtaken(request)
         if claimed.is_due:
             await self._promote(request.pool, served=0 if claimed.job else 1)
         if claimed.is_telling:
@@ -76,16 +73,21 @@ class PoolActivities:
             rest = await lanes.go_to_sleep(connection, pool=request.pool, lane=request.lane)
         return LaneTurn(wait_s=rest.wait_s, is_over=rest.is_over)
 
+    @activity.defn(name="note_told")
+    async def note_told(self, told: Told) -> None:
+        """Note which completions were told, so that they are not told again."""
+        async with self._database.transaction() as connection:
+            await batches.note_told(connection, jobs=told.jobs, batches=told.batches)
+
     async def _claim(self, request: ClaimInput) -> claims.Claimed:
         """Store what there is to store, then claim a job."""
         report, batch = request.report, None
-        if request.is_first or not report.is_empty:
+        if request.is_first or report.outcome:
             async with self._database.transaction() as connection:
                 if request.is_first:
                     await self._begin(connection, request)
                 if report.outcome:
                     batch = await reports.settle(connection, report)
-                await batches.note_told(connection, jobs=report.told, batches=report.told_batches)
         async with self._database.statement() as connection:
             if batch is not None:
                 await batches.note_complete(connection, batch)
@@ -95,7 +97,8 @@ class PoolActivities:
         """Note that a run of the lane has begun; queue what runs before it have left."""
         pool, lane = request.pool, request.lane
         await pools.find_pool(connection, pool)
-        await lanes.begin(connection, pool=pool, lane=lane, turn=request.turn)
+        if not await lanes.begin(connection, pool=pool, lane=lane, turn=request.turn):
+            raise _overtaken(request)
         await reports.put_back(connection, pool=pool, lane=lane, claim=request.claim)
 
     async def _promote(self, pool: str, *, served: int) -> None:
@@ -104,6 +107,13 @@ class PoolActivities:
             promoted = await jobs.promote(connection, pool)
         if promoted > served:
             await self._wake(pool)
+
+
+def _overtaken(request: ClaimInput) -> StaleJobError:
+    return StaleJobError(
+        f"Lane {request.lane} of pool {request.pool} has gone on since it asked for "
+        f"{request.claim}. There is nothing to do."
+    )
 
 
 def _keyed(new: tuple[NewJob, ...]) -> tuple[NewJob, ...]:

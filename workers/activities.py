@@ -52,6 +52,7 @@ QUERIES_AND_MUTATIONS: tuple[Activity, ...] = (
     OrderActivities.look_up_order,
     PoolActivities.claim_job,
     PoolActivities.enqueue_jobs,
+    PoolActivities.note_told,
     RecordActivities.validate_task,
     RecordActivities.validate_user_task,
     RecordActivities.save_status,

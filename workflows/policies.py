@@ -12,6 +12,8 @@ FINAL_BY_NAME = ["PayloadsTooLarge", "TypeError", "ValidationError"]
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=5)
 """A worker that died is noticed after this; activities heartbeat by themselves."""
+JOB_HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+"""For the jobs of a pool: a hundred at once on a machine that is too busy were late by 5 s."""
 
 MODEL_CALL = RetryPolicy(
     initial_interval=timedelta(seconds=1),

@@ -8,13 +8,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import (
-    ApplicationError,
-    FailureError,
-    TimeoutType,
-    is_cancelled_exception,
-)
-from temporalio.exceptions import TimeoutError as TimeoutFailure
+from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -28,14 +22,18 @@ with workflow.unsafe.imports_passed_through():
         LaneTurn,
         PoolLaneInput,
         PoolLaneResult,
+        Told,
     )
     from workflows import policies
-    from workflows.flow import PHASE, Flow, raised_in, reason_of, type_of
+    from workflows.flow import PHASE, Flow, reason_of
+    from workflows.job_failures import failure_of
 
 TURNS = 100  # of seven events each: far from where histories grow hot
 TELLING_TIMEOUT = timedelta(seconds=30)
 TELLING_IN_ALL = timedelta(minutes=2)  # then who should have been told is taken to be gone
+TOLD_AT_ONCE = 5  # steps of up to 20 completions each; then jobs wait for slow receivers
 CHILD_TASK_TIMEOUT = timedelta(seconds=5)  # a worker killed inside a workflow task
+LEAST_GRACE_S, MOST_GRACE_S = 5.0, 60.0  # for a workflow that took too long, to undo what it did
 PATTERN = SearchAttributeKey.for_keyword("Pattern")
 USER_ID = SearchAttributeKey.for_keyword("UserId")
 
@@ -60,6 +58,7 @@ class PoolLaneWorkflow(Flow):
         self._following: ClaimedJob | None = None
         self._attempt: tuple[int, asyncio.Task[Any]] | None = None
         self._to_stop: set[int] = set()
+        self._telling: set[asyncio.Task[None]] = set()
 
     @workflow.run
     async def run(self, request: PoolLaneInput) -> PoolLaneResult:
@@ -82,31 +81,38 @@ class PoolLaneWorkflow(Flow):
         self._report, self._turn, jobs = request.report, request.turn, request.jobs
         for number in range(TURNS):
             turn = await self._next_turn(request, number)
-            if turn.is_over and not self._is_woken:
+            await self._begin_telling(turn.tellings)
+            if turn.is_over and await self._is_idle():
                 return PoolLaneResult(jobs=jobs)
             if turn.wait_s:
                 await self._wait(turn.wait_s)
             may_go_on = number + 1 < TURNS and not workflow.info().is_continue_as_new_suggested()
-            spares_step = may_go_on and not turn.tellings  # the next step notes what was told
-            await self._take(turn, request, self._claim_id(number + 1) if spares_step else "")
-            jobs += turn.job is not None
+            if turn.job is not None:
+                claim = self._claim_id(number + 1) if may_go_on else ""
+                self._report = await self._run(turn.job, request, claim)
+                jobs += 1
             if not may_go_on:
                 break
+        await asyncio.gather(*self._telling)
         following = {"report": self._report, "turn": self._turn, "jobs": jobs}
         return workflow.continue_as_new(request.model_copy(update=following))
+
+    async def _begin_telling(self, tellings: Sequence[Telling]) -> None:
+        """Tell of completions beside the jobs, so that a slow receiver delays none."""
+        if tellings:
+            await workflow.wait_condition(lambda: len(self._telling) < TOLD_AT_ONCE)
+            task = asyncio.ensure_future(self._tell(tellings, self._turn))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _is_idle(self) -> bool:
+        """Whether nobody wakes the lane until all is told; for the pool it sleeps already."""
+        await workflow.wait_condition(lambda: self._is_woken or not self._telling)
+        return not self._is_woken
 
     def _claim_id(self, number: int) -> str:
         """What a claim is known by: the same however often its step is done."""
         return f"{workflow.info().run_id}/{number}"
-
-    async def _take(self, turn: LaneTurn, request: PoolLaneInput, claim: str) -> None:
-        """Do what there is to do in a turn; a slow handler of completions delays no job."""
-        telling = asyncio.ensure_future(self._tell(turn.tellings)) if turn.tellings else None
-        if turn.job is not None:
-            self._report = await self._run(turn.job, request, claim)
-        if telling is not None:
-            await telling
-            self._report = _with_told(self._report, turn.tellings)
 
     async def _next_turn(self, request: PoolLaneInput, number: int) -> LaneTurn:
         """Report what became of the job before, and take the next, unless it came with it."""
@@ -152,7 +158,7 @@ class PoolLaneWorkflow(Flow):
         except (FailureError, TimeoutError, asyncio.CancelledError) as error:
             if is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
                 raise  # the lane is cancelled; its job is left to others
-            return _failure_of(job, error, is_stopped=job.job_id in self._to_stop)
+            return failure_of(job, error, is_stopped=job.job_id in self._to_stop)
         finally:
             self._attempt = None
             self._to_stop.discard(job.job_id)
@@ -175,7 +181,7 @@ class PoolLaneWorkflow(Flow):
             activity_id=f"job-{job.job_id}-{job.fence}",
             task_queue=queues.POOL,
             start_to_close_timeout=timedelta(seconds=job.timeout_s),
-            heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+            heartbeat_timeout=policies.JOB_HEARTBEAT_TIMEOUT,
             retry_policy=policies.ONE_ATTEMPT,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=job.about or job.kind,
@@ -183,7 +189,10 @@ class PoolLaneWorkflow(Flow):
         return LaneReport()
 
     async def _run_workflow(self, job: ClaimedJob, pool: str) -> Any:
-        """Run a job that is a workflow of its own; one that takes too long is cancelled."""
+        """Run a job that is a workflow of its own; one that takes too long is cancelled.
+
+        The server ends one that goes on: nobody may know its type, and the lane would wait.
+        """
         attributes = TypedSearchAttributes(
             [
                 SearchAttributePair(PATTERN, "work_pool"),
@@ -192,6 +201,7 @@ class PoolLaneWorkflow(Flow):
             ]
         )
         limit = asyncio.timeout(job.timeout_s)
+        grace_s = min(max(job.timeout_s, LEAST_GRACE_S), MOST_GRACE_S)
         try:
             async with limit:
                 return await workflow.execute_child_workflow(
@@ -200,6 +210,7 @@ class PoolLaneWorkflow(Flow):
                     id=f"pool/{pool}/job-{job.job_id}",
                     task_queue=queues.WORKFLOWS,
                     task_timeout=CHILD_TASK_TIMEOUT,
+                    execution_timeout=timedelta(seconds=job.timeout_s + grace_s),
                     parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
                     search_attributes=attributes,
                     static_summary=job.about or None,
@@ -209,12 +220,20 @@ class PoolLaneWorkflow(Flow):
                 raise TimeoutError from error
             raise
 
-    async def _tell(self, tellings: Sequence[Telling]) -> None:
+    async def _tell(self, tellings: Sequence[Telling], turn: int) -> None:
         """Tell who waits for a completion; one who is gone is not told."""
         with self.step("tell of completions"):
-            await asyncio.gather(*(self._tell_one(telling) for telling in tellings))
+            await asyncio.gather(*(self._tell_one(telling, turn) for telling in tellings))
+            await workflow.execute_local_activity_method(
+                PoolActivities.note_told,
+                _told(tellings),
+                activity_id=f"told-{turn}",
+                start_to_close_timeout=policies.DATABASE_TIMEOUT,
+                retry_policy=policies.CLAIM,
+                summary="note who was told",
+            )
 
-    async def _tell_one(self, telling: Telling) -> None:
+    async def _tell_one(self, telling: Telling, turn: int) -> None:
         to, completion = telling.to, telling.completion
         name = completion.batch if completion.job_id == 0 else str(completion.job_id)
         try:
@@ -225,7 +244,7 @@ class PoolLaneWorkflow(Flow):
             await workflow.execute_activity(
                 to.activity,
                 completion,
-                activity_id=f"tell-{name}-{self._turn}",
+                activity_id=f"tell-{name}-{turn}",
                 task_queue=to.queue or queues.WORKFLOWS,
                 start_to_close_timeout=TELLING_TIMEOUT,
                 schedule_to_close_timeout=TELLING_IN_ALL,
@@ -239,31 +258,9 @@ class PoolLaneWorkflow(Flow):
             workflow.logger.warning("Nobody took the completion of %s: %s", name, reason_of(error))
 
 
-def _with_told(report: LaneReport, tellings: Sequence[Telling]) -> LaneReport:
-    """A report that names what was told as well."""
+def _told(tellings: Sequence[Telling]) -> Told:
     completions = [telling.completion for telling in tellings]
-    jobs = tuple(completion.job_id for completion in completions if completion.job_id)
-    batches = tuple(completion.batch for completion in completions if not completion.job_id)
-    return report.model_copy(update={"told": jobs, "told_batches": batches})
-
-
-def _failure_of(job: ClaimedJob, error: BaseException, *, is_stopped: bool) -> LaneReport:
-    """What to report of a job that did not end as it should."""
-    report = LaneReport(job_id=job.job_id, fence=job.fence, outcome="failed")
-    if is_stopped and is_cancelled_exception(error):
-        return report.model_copy(update={"outcome": "cancelled"})
-    raised = raised_in(error)
-    told: dict[str, Any] = {"error_type": type_of(error), "error": reason_of(error)[:2000]}
-    if isinstance(raised, ApplicationError):
-        delay = raised.next_retry_delay
-        told["is_final"] = raised.non_retryable
-        told["retry_after_s"] = delay.total_seconds() if delay is not None else None
-    elif isinstance(raised, TimeoutFailure | TimeoutError):
-        lost = isinstance(raised, TimeoutFailure) and raised.type == TimeoutType.HEARTBEAT
-        told["error_type"], told["at_once"] = "TimeoutError", True
-        told["error"] = (
-            "The worker that ran the job died or froze: nothing was heard of it for some seconds."
-            if lost
-            else f"The job did not end within {job.timeout_s:g} s. Give it a longer timeout_s."
-        )
-    return report.model_copy(update=told)
+    return Told(
+        jobs=tuple(completion.job_id for completion in completions if completion.job_id),
+        batches=tuple(completion.batch for completion in completions if not completion.job_id),
+    )

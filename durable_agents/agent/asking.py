@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from durable_agents.agent.allowance import left_of, output_limit
+from durable_agents.agent.answer_lengths import AnswerLengths
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.context import estimate_tokens
 from durable_agents.agent.definition import AgentDefinition
@@ -100,6 +101,7 @@ class Asker:
         self._database = database
         self._prices = prices
         self._quotas = quotas or Quotas(database)
+        self._lengths = AnswerLengths()
 
     async def ask(self, agent: AgentDefinition, question: Question, site: CallSite) -> Asked:
         """Ask the agent's models in order of preference, the next when one fails for good.
@@ -162,9 +164,8 @@ class Asker:
         except (ModelRequestError, ModelOutputError) as error:
             if not reasons:
                 raise
-            told = " ".join(reasons)
             raise type(error)(
-                f"{error.message} The models before it failed as well: {told}"
+                f"{error.message} The models before it failed as well: {' '.join(reasons)}"
             ) from None
 
     async def _ask_model(
@@ -209,7 +210,9 @@ class Asker:
         records: list[CallRecord],
     ) -> ChatAnswer:
         """Ask once, when it is its turn, and note what it used."""
-        async with self._quotas.turn(agent.quota, request.model, lambda: _size(request)) as spent:
+        async with self._quotas.turn(
+            agent.quota, request.model, lambda: self._lengths.size(agent.name, request)
+        ) as spent:
             started = time.perf_counter()
             try:
                 answer = await self._model.chat(request)
@@ -219,6 +222,7 @@ class Asker:
                 )
                 raise
             spent.tokens = answer.input_tokens + answer.output_tokens
+            self._lengths.note(agent.name, request.model, answer.output_tokens)
         records.append(self._record(request, agent, site, started, outcome="ok", answer=answer))
         return answer
 
@@ -269,12 +273,6 @@ def _estimate(question: Question, messages: Sequence[dict[str, Any]]) -> int:
     if question.allowance == Allowance():
         return 0
     return estimate_tokens(messages, sum(len(str(tool)) for tool in question.tools))
-
-
-def _size(request: ChatRequest) -> int:
-    """About how many tokens a call takes at most: what goes in, and the longest answer."""
-    schemas = sum(len(str(schema)) for schema in (*request.tools, request.response_format or ""))
-    return estimate_tokens(request.messages, schemas) + request.max_output_tokens
 
 
 def _total(records: Sequence[CallRecord]) -> Usage:

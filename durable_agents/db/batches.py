@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.pool_tables import Job, JobBatch
 from durable_agents.models.base import Record
-from durable_agents.models.errors import IdempotencyConflictError, NotFoundError
+from durable_agents.models.errors import IdempotencyConflictError, InputError, NotFoundError
 from durable_agents.models.jobs import Completion, OnComplete, Telling
 
 TELLINGS_AT_ONCE = 20
@@ -70,6 +70,22 @@ async def find_batch(connection: AsyncConnection, batch: str) -> BatchRow:
     if row is None:
         raise NotFoundError(f"There is no batch {batch}.")
     return BatchRow.model_validate(dict(row))
+
+
+async def check_takes_jobs(connection: AsyncConnection, batch: str, *, pool: str) -> None:
+    """Refuse jobs that a batch cannot take; until the transaction ends, nobody seals it.
+
+    Raises:
+        InputError: The batch is sealed, or its jobs are in another pool.
+    """
+    query = select(JobBatch.sealed, JobBatch.pool).where(JobBatch.batch == batch)
+    row = (await connection.execute(query.with_for_update(read=True))).first()
+    if row is not None and row.pool != pool:
+        raise InputError(f"The jobs of batch {batch} are in pool {row.pool}. Put these there too.")
+    if row is not None and row.sealed:
+        raise InputError(
+            f"Batch {batch} is sealed: it takes no more jobs. Open another one for these."
+        )
 
 
 async def seal(connection: AsyncConnection, batch: str) -> None:

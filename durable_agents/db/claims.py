@@ -150,7 +150,8 @@ _ANSWER = """
 _CLAIM = text(
     f"""
     WITH lane AS (
-        UPDATE pool_lanes SET turn = :turn, state = 'awake', wakes_at = NULL
+        UPDATE pool_lanes
+        SET turn = :turn, state = 'awake', wakes_at = NULL, changed_at = now()
         WHERE pool = :pool AND lane = :lane AND turn <= :turn RETURNING lane
     ), next AS (
         SELECT j.job_id FROM jobs j

@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from durable_agents.db.batches import check_takes_jobs
 from durable_agents.db.pool_tables import Job
 from durable_agents.db.pools import find_pool
 from durable_agents.db.ranks import Ranks
+from durable_agents.db.storable import storable, storable_json
 from durable_agents.models.errors import InputError, NotFoundError
 from durable_agents.models.jobs import (
     MAX_PAYLOAD_BYTES,
@@ -35,13 +37,16 @@ async def enqueue(
         The ids of the new jobs, in their order. A job whose key the pool has already is left out.
 
     Raises:
-        InputError: A payload is over 256 KiB or is not JSON; nothing is put in.
+        InputError: A payload is over 256 KiB or is not JSON, or the batch is sealed; nothing is
+            put in.
         NotFoundError: There is no such pool.
     """
     payloads = [payload_of(job, place, len(jobs)) for place, job in enumerate(jobs, 1)]
     await find_pool(connection, pool)
     ranks = await Ranks.of(connection, pool, ((job.priority, job.tenant) for job in jobs))
     new = await _without_known(connection, pool, list(zip(jobs, payloads, strict=True)))
+    if new and batch is not None:
+        await check_takes_jobs(connection, batch, pool=pool)
     now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
     ids: list[int] = []
     for start in range(0, len(new), ROWS_AT_ONCE):
@@ -83,17 +88,18 @@ async def _without_known(
     connection: AsyncConnection, pool: str, given: list[tuple[NewJob, str]]
 ) -> list[tuple[NewJob, str]]:
     """Those whose key is new; two of one key count as one. The pool's lock is held."""
-    keys = [job.key for job, _ in given if job.key is not None]
+    keys = [storable(job.key) for job, _ in given if job.key is not None]
     seen: set[str] = set()
     if keys:
         statement = select(Job.key).where(Job.pool == pool, Job.key == func.any(keys))
         seen.update(key for key in await connection.scalars(statement) if key is not None)
     new: list[tuple[NewJob, str]] = []
     for job, payload in given:
-        if job.key is None or job.key not in seen:
+        key = None if job.key is None else storable(job.key)
+        if key is None or key not in seen:
             new.append((job, payload))
-        if job.key is not None:
-            seen.add(job.key)
+        if key is not None:
+            seen.add(key)
     return new
 
 
@@ -116,7 +122,7 @@ def _row_of(job: NewJob, payload: str, *, place: int, rank: float, status: str) 
         "status": status,
         "not_before": job.not_before.isoformat() if job.not_before else None,
     }
-    return f'{json.dumps(values)[:-1]}, "payload": {payload}}}'
+    return f'{storable_json(values)[:-1]}, "payload": {payload}}}'
 
 
 async def cancel(connection: AsyncConnection, pool: str, job_id: int) -> tuple[JobStatus, int]:
@@ -144,13 +150,15 @@ async def cancel_all(
 ) -> tuple[int, list[tuple[int, JobRun]]]:
     """Cancel all jobs of a pool that have not begun, and mark those that run.
 
+    One statement: of several, each could miss a job that begins or fails in between.
+
     Returns:
         How many had not begun; lanes and runs of the others, which are to be told to stop.
     """
     await find_pool(connection, pool)
-    begun = await connection.execute(_CANCEL_RUNNING, {"pool": pool})
-    running = [(row.lane, JobRun(job_id=row.job_id, fence=row.fence)) for row in begun]
-    return (await connection.execute(_CANCEL_WAITING, {"pool": pool})).rowcount, running
+    ended = (await connection.execute(_CANCEL_ALL, {"pool": pool})).all()
+    running = [(row.lane, JobRun(job_id=row.job_id, fence=row.fence)) for row in ended if row.runs]
+    return len(ended) - len(running), running
 
 
 async def promote(connection: AsyncConnection, pool: str) -> int:
@@ -228,30 +236,21 @@ _INSERT = text(
     """
 )
 
-_CANCEL_ONE = text(
-    """
+_CANCELLED = """
     UPDATE jobs SET
         status = CASE WHEN status IN ('queued', 'delayed') THEN 'cancelled' ELSE status END,
         cancel_requested = cancel_requested OR finished_at IS NULL,
         finished_at = CASE WHEN status IN ('queued', 'delayed') THEN now() ELSE finished_at END,
         tell_at = CASE WHEN status IN ('queued', 'delayed') AND on_complete IS NOT NULL THEN now()
                        ELSE tell_at END
-    WHERE pool = :pool AND job_id = :job_id RETURNING status, lane
-    """
-)
+"""
 
-_CANCEL_RUNNING = text(
-    """
-    UPDATE jobs SET cancel_requested = true WHERE pool = :pool AND status = 'running'
-    RETURNING lane, job_id, fence
-    """
-)
+_CANCEL_ONE = text(f"{_CANCELLED} WHERE pool = :pool AND job_id = :job_id RETURNING status, lane")
 
-_CANCEL_WAITING = text(
-    """
-    UPDATE jobs SET status = 'cancelled', finished_at = now(), cancel_requested = true,
-        tell_at = CASE WHEN on_complete IS NOT NULL THEN now() END
-    WHERE pool = :pool AND status IN ('queued', 'delayed')
+_CANCEL_ALL = text(
+    f"""
+    {_CANCELLED} WHERE pool = :pool AND status IN ('queued', 'delayed', 'running')
+    RETURNING job_id, fence, lane, status = 'running' AS runs
     """
 )
 

@@ -16,6 +16,8 @@ from durable_agents.models.errors import ConfigurationError
 LOCK_SEED = 3  # keeps these locks apart from others that hash text
 STUCK_S = 10
 """A lane that is called awake, and has not asked for a job this long, may be gone."""
+AHEAD_S = 60
+"""A turn that lies further ahead is of a clock that has been set back since."""
 
 
 class Sleep(Record):
@@ -35,9 +37,17 @@ class Suspect(Record):
     run_id: str
 
 
-async def begin(connection: AsyncConnection, *, pool: str, lane: int, turn: int) -> None:
-    """Note that a lane's run has begun."""
-    await connection.execute(_BEGIN, {"pool": pool, "lane": lane, "turn": turn})
+async def begin(connection: AsyncConnection, *, pool: str, lane: int, turn: int) -> bool:
+    """Note that a lane's run has begun, unless the lane has gone on since.
+
+    Whoever was stopped in a run's first step and wakes late must not put back what the lane runs
+    by now. A turn that lies ahead of the present says nothing: a clock has been set back.
+
+    Returns:
+        Whether this is the lane's newest step.
+    """
+    values = {"pool": pool, "lane": lane, "turn": turn, "ahead_s": AHEAD_S}
+    return (await connection.execute(_BEGIN, values)).rowcount == 1
 
 
 async def go_to_sleep(connection: AsyncConnection, *, pool: str, lane: int) -> Sleep:
@@ -79,7 +89,8 @@ async def lanes_to_wake(connection: AsyncConnection, pool: str, namespace: str) 
     needed = 0 if seen.is_paused else seen.queued - max(seen.awake - seen.running, 0)
     if seen.is_telling and seen.awake <= seen.running:
         needed = max(needed, 1)
-    if not seen.is_paused and seen.delayed_at is not None and not seen.is_awaited:
+    is_open = not seen.is_paused and seen.max_parallelism > 0
+    if is_open and seen.delayed_at is not None and not seen.is_awaited:
         needed = max(needed, 1)
     if needed <= 0:
         return ()
@@ -113,6 +124,8 @@ _BEGIN = text(
     INSERT INTO pool_lanes (pool, lane, state, turn) VALUES (:pool, :lane, 'awake', :turn)
     ON CONFLICT (pool, lane) DO UPDATE
         SET state = 'awake', turn = EXCLUDED.turn, wakes_at = NULL, changed_at = now()
+        WHERE pool_lanes.turn <= EXCLUDED.turn
+           OR to_timestamp(pool_lanes.turn / 1e6) > now() + make_interval(secs => :ahead_s)
     """
 )
 
@@ -186,7 +199,6 @@ _STUCK = text(
     WHERE l.pool = :pool AND l.lane < greatest(p.max_parallelism, 1)
       AND l.changed_at < now() - make_interval(secs => :stuck_s)
       AND (l.state = 'awake'
-           AND to_timestamp(l.turn / 1e6) < now() - make_interval(secs => :stuck_s)
            AND NOT EXISTS (SELECT FROM jobs j WHERE j.pool = :pool AND j.lane = l.lane
                            AND j.status = 'running')
            OR l.state = 'waiting' AND l.wakes_at < now() - make_interval(secs => :stuck_s))

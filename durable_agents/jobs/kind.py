@@ -28,7 +28,6 @@ class JobServices:
         model: The model's client, which retries nothing.
         asker: Asks models, and records what that used.
         fetch_allow: Exact host:port pairs that fetching may reach although they are private.
-        embedder: Gives texts their vectors; None where no embedding model is configured.
     """
 
     database: Database

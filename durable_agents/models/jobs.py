@@ -1,16 +1,16 @@
 """Jobs of a work pool: what is asked for, what a lane is handed, what it reports."""
 
+import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from durable_agents.models.base import Record
 
 MAX_PAYLOAD_BYTES = 256 * 1024
+MAX_CONTEXT_BYTES = 16 * 1024  # a lane tells of up to 20 completions in one step
 MAX_PARALLELISM = 1000
-MAX_BATCH = 100_000
-"""Jobs that one call may enqueue; more go in several calls with the same batch."""
 
 WORKFLOW_KIND = "workflow:"
 """How a kind begins whose work is a workflow: its type comes after."""
@@ -38,7 +38,9 @@ class JobRetry(Record):
 class OnComplete(Record):
     """Whom to tell when a job, or a batch, is finished: a workflow by signal, or an activity.
 
-    Both get a `Completion`, at least once; it names the job, so that repeats can be dropped.
+    Both get a `Completion`, at least once; it names the job, so that repeats can be dropped. The
+    context is JSON, at most 16 KiB. What the server would refuse is refused here: it would have
+    the lane try again and again.
     """
 
     workflow_id: ShortText = ""
@@ -46,6 +48,28 @@ class OnComplete(Record):
     activity: ShortText = ""
     queue: ShortText = ""
     context: Any = None
+
+    @field_validator("context")
+    @classmethod
+    def _check_context(cls, context: Any) -> Any:
+        try:
+            size = len(json.dumps(context, allow_nan=False))
+        except TypeError as error:  # Pydantic tells of a ValueError alone
+            raise ValueError(f"The context is not JSON: {error}.") from error
+        if size > MAX_CONTEXT_BYTES:
+            raise ValueError(
+                f"The context has {size:,} bytes, and {MAX_CONTEXT_BYTES:,} is the most: store "
+                "what is large, and give its id."
+            )
+        return context
+
+    @model_validator(mode="after")
+    def _check_receiver(self) -> Self:
+        is_signal = bool(self.workflow_id and self.signal) and not self.activity
+        is_activity = bool(self.activity) and not (self.workflow_id or self.signal)
+        if not (is_signal or is_activity):
+            raise ValueError("Give either a workflow_id and a signal, or an activity.")
+        return self
 
 
 class NewJob(Record):
@@ -71,9 +95,16 @@ class NewJob(Record):
     weight: float = Field(default=1, gt=0, le=1000, allow_inf_nan=False)
     about: ShortText = ""
     retry: JobRetry = JobRetry()
-    timeout_s: float = Field(default=300, gt=0, le=7 * 86_400, allow_inf_nan=False)
+    timeout_s: float = Field(default=300, ge=0.001, le=7 * 86_400, allow_inf_nan=False)
     not_before: AwareDatetime | None = None
     on_complete: OnComplete | None = None
+
+    @field_validator("kind")
+    @classmethod
+    def _check_kind(cls, kind: str) -> str:
+        if kind == WORKFLOW_KIND:
+            raise ValueError(f"Name the type of the workflow after {WORKFLOW_KIND}")
+        return kind
 
 
 class EnqueueInput(Record):

@@ -41,8 +41,8 @@ class RunStatus(Record):
 
     `steps` names the latest finished steps, oldest first, at most 50; `steps_done` counts all of
     them over the whole chain of runs. `waiting_for` says who or what a run waits for, `note`
-    what became of the latest message that changed nothing, or what went otherwise than planned. `progress` is
-    there where the work has parts that are counted.
+    what became of the latest message that changed nothing, or what went otherwise than planned.
+    `progress` is there where the work has parts that are counted.
     """
 
     state: State = "running"

@@ -11,8 +11,7 @@ from durable_agents.models.jobs import ClaimedJob, PoolName, Telling
 class LaneReport(Record):
     """What became of the job before, as far as its activity could not store it itself.
 
-    `at_once` says that a worker was lost: the first time, the job waits for nothing. `told` and
-    `told_batches` name completions that were delivered.
+    `at_once` says that a worker was lost: the first time, the job waits for nothing.
     """
 
     job_id: int = 0
@@ -24,13 +23,13 @@ class LaneReport(Record):
     is_final: bool = False
     retry_after_s: float | None = None
     at_once: bool = False
-    told: tuple[int, ...] = ()
-    told_batches: tuple[str, ...] = ()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to store."""
-        return not (self.outcome or self.told or self.told_batches)
+
+class Told(Record):
+    """Whose completions were told: jobs, and batches."""
+
+    jobs: tuple[int, ...] = ()
+    batches: tuple[str, ...] = ()
 
 
 class PoolLaneInput(Record):

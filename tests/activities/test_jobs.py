@@ -190,7 +190,8 @@ async def test_a_workflow_puts_its_jobs_in_once(database: Database) -> None:
 
     first = await perform(steps.enqueue_jobs, request, run=run)
     again = await perform(steps.enqueue_jobs, request, run=run, attempt=2)
-    other = await perform(steps.enqueue_jobs, request, run=run, step="other")
+    more = request.model_copy(update={"batch": f"other-{pool}"})
+    other = await perform(steps.enqueue_jobs, more, run=run, step="other")
 
     assert [first.count, again.count, other.count] == [2, 0, 2]
     assert woken == [pool] * 3

@@ -253,6 +253,24 @@ async def test_a_call_takes_what_goes_in_and_its_longest_answer_and_settles_what
     assert left == 60_000 - 111
 
 
+async def test_a_call_takes_less_once_it_is_known_how_long_answers_are(
+    database: Database,
+) -> None:
+    agent = AgentDefinition(name="a", instructions="", models=(f"m-{new_run()}",))
+    model, took = FakeModel([says("Hi.", tokens=(100, 20))] * 2), list[int]()
+    quotas = Quotas(database, tokens={agent.models[0]: 600_000}, watch=Taken(took))
+    asker = Asker(model, database, Prices(), quotas)
+
+    for _ in range(2):
+        await asker.ask(agent, question(), site(new_run()))
+
+    async with database.statement() as connection:
+        row = text("DELETE FROM quotas WHERE quota = :quota")
+        await connection.execute(row, {"quota": f"model/{agent.models[0]}"})
+    assert took[0] > 2048
+    assert 40 < took[1] < 80  # twice the one answer that was seen, and what goes in
+
+
 @dataclass
 class Taken:
     """Keeps how many tokens calls took."""

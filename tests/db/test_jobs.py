@@ -3,14 +3,17 @@
 import asyncio
 import math
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import text
 
-from durable_agents.db import jobs, pools
+from durable_agents.db import batches, claims, jobs, pools
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import InputError, NotFoundError
-from durable_agents.models.jobs import JobRetry, NewJob, OnComplete
+from durable_agents.models.jobs import JobRetry, JobRun, NewJob, OnComplete
+from durable_agents.models.work_pool import ClaimInput
 from tests.db.pooling import (
     Lane,
     enqueue,
@@ -22,6 +25,7 @@ from tests.db.pooling import (
     pool_name,
     promote,
 )
+from tests.workflows.runs import until
 
 
 async def test_jobs_are_claimed_in_the_order_in_which_they_came(database: Database) -> None:
@@ -98,6 +102,64 @@ async def test_nothing_goes_in_when_the_transaction_fails(database: Database) ->
 
     async with database.statement() as connection:
         assert (await pools.status(connection, pool)).counts == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"kind": "workflow:"}, "Name the type of the workflow"),
+        ({"timeout_s": 1e-9}, "greater than or equal to 0.001"),
+        ({"on_complete": {}}, "either a workflow_id and a signal, or an activity"),
+        ({"on_complete": {"workflow_id": "w"}}, "either a workflow_id and a signal"),
+        ({"on_complete": {"activity": "a", "signal": "s"}}, "either a workflow_id and a signal"),
+        ({"on_complete": {"activity": "a", "context": "x" * 20_000}}, "20,002 bytes, and 16,384"),
+        ({"on_complete": {"activity": "a", "context": {1, 2}}}, "The context is not JSON"),
+    ],
+    ids=str,
+)
+def test_what_would_hold_up_a_lane_is_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        job(**values)
+
+
+async def test_texts_that_the_database_cannot_keep_are_cleaned(database: Database) -> None:
+    pool = await new_pool(database)
+    told = OnComplete(workflow_id="w", signal="s", context={"a": "b\x00"})
+
+    ids = await enqueue(database, pool, [job(about="a\x00b", key="k\x00", on_complete=told)])
+    again = await enqueue(database, pool, [job(key="k\x00")])
+
+    assert (await find(database, ids[0])).about == "a\ufffdb"
+    assert again == []
+
+
+async def test_a_sealed_batch_takes_no_more_jobs_and_knows_those_it_has(
+    database: Database,
+) -> None:
+    pool = await new_pool(database)
+    batch = f"batch-{pool}"
+    async with database.transaction() as connection:
+        await batches.open_batch(connection, batch, pool=pool)
+    await enqueue(database, pool, [job(key="a")], batch)
+    async with database.statement() as connection:
+        await batches.seal(connection, batch)
+
+    again = await enqueue(database, pool, [job(key="a")], batch)
+    with pytest.raises(InputError, match=f"Batch {batch} is sealed"):
+        await enqueue(database, pool, [job(key="a"), job(key="b")], batch)
+
+    assert again == []
+    async with database.statement() as connection:
+        assert await batches.counts(connection, batch) == {"queued": 1}
+
+
+async def test_a_batch_of_another_pool_takes_no_jobs(database: Database) -> None:
+    pool, other = await new_pool(database), await new_pool(database)
+    async with database.transaction() as connection:
+        await batches.open_batch(connection, f"batch-{pool}", pool=pool)
+
+    with pytest.raises(InputError, match=f"are in pool {pool}"):
+        await enqueue(database, other, [job()], f"batch-{pool}")
 
 
 @pytest.mark.parametrize(
@@ -272,6 +334,38 @@ async def test_cancelling_all_leaves_to_the_lanes_what_runs(database: Database) 
     assert waiting == 4
     assert [(lane, run.job_id) for lane, run in running] == [(0, held.job_id)]
     assert [(await find(database, i)).status for i in ids] == ["running", *["cancelled"] * 4]
+
+
+async def test_cancelling_all_misses_no_job_that_is_just_being_begun(database: Database) -> None:
+    pool = await new_pool(database)
+    lane = await Lane(database, pool).begin()
+    ids = await enqueue(database, pool, [job()])
+
+    async def cancel_all() -> tuple[int, list[tuple[int, JobRun]]]:
+        async with database.transaction() as connection:
+            await connection.execute(text("SET LOCAL application_name = 'cancels-all'"))
+            return await jobs.cancel_all(connection, pool)
+
+    async with database.transaction() as connection:
+        request = ClaimInput(pool=pool, lane=0, claim="run/1", turn=lane.turn)
+        await claims.claim(connection, request)  # and its commit is yet to come
+        cancelling = asyncio.ensure_future(cancel_all())
+        await until_waiting(database, "cancels-all")
+
+    assert await cancelling == (0, [(0, JobRun(job_id=ids[0], fence=1))])
+
+
+async def until_waiting(database: Database, name: str) -> None:
+    """Wait until somebody waits for a lock."""
+    waits = text(
+        "SELECT FROM pg_stat_activity WHERE application_name = :name AND wait_event_type = 'Lock'"
+    )
+
+    async def there() -> bool:
+        async with database.statement() as connection:
+            return (await connection.execute(waits, {"name": name})).first() is not None
+
+    await until(there, f"{name} waits for a lock", within=4)
 
 
 async def test_a_job_of_another_pool_is_not_cancelled(database: Database) -> None:

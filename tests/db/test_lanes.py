@@ -1,6 +1,7 @@
 """Lanes go to sleep when there is nothing to do, and no job is left behind."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from durable_agents.db.engine import Database
 from durable_agents.db.lanes import Sleep
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.models.jobs import OnComplete
-from tests.db.pooling import Lane, enqueue, job, lanes_of, make_due, new_pool
+from tests.db.pooling import Lane, enqueue, find, job, lanes_of, make_due, new_pool
 
 IN_A_MINUTE = timedelta(minutes=1)
 TOLD = OnComplete(workflow_id="w", signal="s", context={"a": 1})
@@ -135,6 +136,43 @@ async def test_a_paused_pool_wakes_nobody_and_sleeps_whatever_is_queued(
     async with database.statement() as connection:
         await pools.configure(connection, pool, is_paused=False)
     assert await wake(database, pool) == [0, 1, 2]
+
+
+async def test_a_pool_of_no_lanes_wakes_nobody_for_delayed_jobs(database: Database) -> None:
+    pool = await new_pool(database, max_parallelism=0)
+    await later(database, pool)
+
+    assert await wake(database, pool) == []
+
+
+async def test_a_first_step_that_comes_late_changes_nothing(database: Database) -> None:
+    pool = await new_pool(database)
+    await enqueue(database, pool, [job()])
+    overtaken = now_us()
+    lane = Lane(database, pool)
+    lane.turn = overtaken + 1
+    held = (await (await lane.begin()).claimed(turn=lane.turn)).job
+    assert held is not None
+
+    async with database.transaction() as connection:
+        began = await lanes.begin(connection, pool=pool, lane=0, turn=overtaken)
+
+    assert not began
+    assert (await find(database, held.job_id)).status == "running"
+
+
+async def test_a_lane_begins_again_after_its_clock_was_set_back(database: Database) -> None:
+    pool = await new_pool(database)
+    lane = Lane(database, pool)
+    lane.turn = now_us() + 3600 * 1_000_000
+    await lane.begin()
+
+    async with database.transaction() as connection:
+        assert await lanes.begin(connection, pool=pool, lane=0, turn=now_us())
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
 
 
 async def test_a_lane_too_many_ends(database: Database) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -355,6 +356,19 @@ async def test_a_workflow_runs_as_a_job(client: Client, database: Database) -> N
     assert seen.status == WorkflowExecutionStatus.COMPLETED
 
 
+async def test_a_workflow_that_nobody_knows_is_given_up_and_its_lane_goes_on(
+    client: Client, database: Database
+) -> None:
+    pool = await new_pool(database, max_parallelism=1)
+    unknown = NewJob(kind="workflow:NoSuchWorkflow", timeout_s=0.2, retry=JobRetry(attempts=1))
+
+    ids = await lanes.submit(client, database, pool, [unknown, noop()])
+
+    failed = await until_status(database, ids[0], "failed")
+    assert "see in its run whether workers know it" in failed.error
+    await until_status(database, ids[1], "done")
+
+
 async def test_a_workflow_that_takes_too_long_or_is_cancelled_is_stopped(
     client: Client, database: Database
 ) -> None:
@@ -456,6 +470,33 @@ async def test_an_activity_is_run_with_the_completion_and_a_receiver_that_is_gon
     ]
     async with database.statement() as connection:
         assert await batches.take_tellings(connection, pool) == []
+
+
+async def test_a_receiver_that_does_not_answer_delays_no_job_and_is_not_told_twice(
+    client: Client, database: Database
+) -> None:
+    pool = await new_pool(database, max_parallelism=1)
+    slow = OnComplete(activity="hear", queue=pool)  # nobody works there yet
+    heard: list[int] = []
+
+    @activity.defn(name="hear")
+    async def hear(completion: Completion) -> None:
+        heard.append(completion.job_id)
+
+    first = await lanes.submit(client, database, pool, [noop(on_complete=slow)])
+    handle = client.get_workflow_handle(lanes.lane_id(pool, 0))
+    await runs.until_step(handle, "tell of completions")
+    other = await lanes.submit(client, database, pool, [noop()])
+    await until_status(database, other[0], "done")
+    before = list(heard)
+    async with Worker(client, task_queue=pool, activities=[hear]):
+        await until_asleep(client, pool)
+
+    assert before == []
+    assert heard == first
+    async with database.statement() as connection:
+        told = text("SELECT told_at IS NOT NULL FROM jobs WHERE job_id = :id")
+        assert await connection.scalar(told, {"id": first[0]})
 
 
 async def test_a_lane_of_no_pool_fails_and_says_so(client: Client) -> None:
