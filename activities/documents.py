@@ -1,8 +1,8 @@
 """Touches documents, and the model that reads them: section by section, never a whole one.
 
-What was noted of a section is stored, so that an attempt goes on where the one before it
-stopped. A worker holds one window of a document for each activity at work, however
-long the document is.
+What was noted of a section is stored with the rows of its calls, so that an attempt goes on where
+the one before it stopped. A worker holds one window of a document for each activity at work,
+however long the document is.
 """
 
 import time
@@ -38,6 +38,7 @@ from durable_agents.models.errors import (
     BudgetExceededError,
     ConfigurationError,
     InputError,
+    QuotaWaitError,
     TransientError,
 )
 
@@ -85,7 +86,8 @@ class DocumentActivities:
         """Let the branch's agent read some sections in order, but for those it has notes of.
 
         Hands back what is left when it takes long, or when after some of them the model stays
-        away or the allowance ends: the next activity begins with fresh attempts, or says so.
+        away or the allowance ends: the next activity begins with fresh attempts, or says so. A
+        wait for a quota is one of the attempts of this one.
 
         Raises:
             InputError: The document has changed or is gone.
@@ -109,6 +111,8 @@ class DocumentActivities:
                     break
                 try:
                     await self._read(request, section, await source.text(section), fresh)
+                except QuotaWaitError:  # the next attempt goes on here, after the wait
+                    raise
                 except (TransientError, BudgetExceededError):
                     if not read:
                         raise

@@ -2,16 +2,17 @@
 
 from temporalio import activity
 
-from durable_agents.db import orders
+from durable_agents.db import charges, orders
 from durable_agents.db.engine import Database
 from durable_agents.models.order import (
     FulfilInput,
     Fulfilment,
+    GiveUpInput,
     Reservation,
     ReserveInput,
     UndoInput,
-    Undone,
 )
+from durable_agents.models.saga import Undone
 
 
 class OrderActivities:
@@ -27,13 +28,19 @@ class OrderActivities:
         Raises:
             NotFoundError: There is no such order.
             InsufficientStockError: Less is in stock.
+            RefundUnderWayError: What it was charged before is not given back yet.
         """
         return await orders.reserve(self._database, request)
 
     @activity.defn(name="release_inventory")
     async def release_inventory(self, request: UndoInput) -> Undone:
         """Put what was reserved back into stock."""
-        return Undone(happened=await orders.release(self._database, request))
+        return await orders.release(self._database, request)
+
+    @activity.defn(name="abandon_refund")
+    async def abandon_refund(self, request: GiveUpInput) -> None:
+        """Note that a person gave a refund up: no run gives it back any more."""
+        await charges.abandon_refund(self._database, request)
 
     @activity.defn(name="fulfil_order")
     async def fulfil_order(self, request: FulfilInput) -> Fulfilment:

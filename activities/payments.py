@@ -14,8 +14,9 @@ from durable_agents.clients.payments import PaymentGateway
 from durable_agents.db import charges
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import OrderUndoneError, PaymentDeclinedError
-from durable_agents.models.order import ChargeInput, UndoInput, Undone
+from durable_agents.models.order import ChargeInput, UndoInput
 from durable_agents.models.payments import ChargeRequest, Payment
+from durable_agents.models.saga import Undone
 
 
 class PaymentActivities:
@@ -33,6 +34,7 @@ class PaymentActivities:
             PaymentDeclinedError: The gateway refuses the card.
             PaymentUnavailableError: It does not answer; it may have charged.
             OrderUndoneError: Another run has undone the order meanwhile.
+            RefundUnderWayError: What it was charged before is not given back yet.
         """
         begun = await charges.begin_charge(self._database, request)
         return await to_its_end(self._charge(request, begun))
@@ -56,7 +58,7 @@ class PaymentActivities:
                 f"of {_usd(request.amount_cents)} were given back meanwhile at the gateway: the "
                 "rest is given back as well. Order again if it is still wanted."
             )
-        if not await charges.mark_charged(self._database, request):
+        if not await charges.mark_charged(self._database, request, payment.payment_id):
             # Undone while this charge was on its way: nobody else knows of it.
             now = datetime.now(UTC)
             await self._gateway.refund(
@@ -87,23 +89,32 @@ class PaymentActivities:
     async def refund_payment(self, request: UndoInput) -> Undone:
         """Give back what an order was charged under a generation; harmless when nothing was.
 
+        Until the gateway has told how it went, and that is noted, the order is not charged anew.
+
         Raises:
             PaymentUnavailableError: The gateway does not answer, or cannot tell yet.
             PaymentRequestError: The gateway refuses.
         """
-        claim = await charges.begin_refund(self._database, request)
-        if claim is None:
-            return Undone()
-        refund = self._gateway.refund(
-            request.order_id,
-            request.generation,
-            since=claim.created_at,
-            asked_until=claim.closed_at or datetime.now(UTC),
+        begun = await charges.begin_refund(self._database, request, _holder(request.chain))
+        if isinstance(begun, Undone):
+            return begun
+        return await to_its_end(self._refund(request, begun))
+
+    async def _refund(self, request: UndoInput, begun: charges.BegunRefund) -> Undone:
+        payment = await self._gateway.refund(
+            request.order_id, request.generation, since=begun.since, asked_until=begun.asked_until
         )
-        payment = await to_its_end(refund)
         if payment is None or payment.status != "refunded":
+            await charges.settle_refund(self._database, request, "nothing")
             return Undone()
+        await charges.settle_refund(self._database, request, "refunded")
         return Undone(happened=True, note=_told_of_parts(request.order_id, payment))
+
+
+def _holder(chain: str) -> charges.Holder:
+    """The run that this activity works for."""
+    info = activity.info()
+    return charges.Holder(info.namespace, info.workflow_id or "", chain)
 
 
 def _told_of_parts(order_id: str, payment: Payment) -> str:

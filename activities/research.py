@@ -33,7 +33,9 @@ REPORT_CHARS = 8000  # of the report in the result; the table has all of it
 MOST_FINDINGS, FINDING_CHARS = 5, 300
 MOST_SOURCES, SOURCE_CHARS = 20, 300
 EMPTY = "Your answer was empty. Answer again, with the text that was asked for."
-UNWRITTEN = "The budget ended before a report was written. These are the findings as they are."
+BUDGET_ENDED = "The budget ended before a report was written."
+UNWRITTEN = "{0} These are the findings as they are."
+FAILED = "No report was written: {0}"
 
 _SOURCE = re.compile(r"\[source: ([^\]\n]+)\]|(https?://[^\s<>\"'\])}]+)", re.IGNORECASE)
 
@@ -78,7 +80,7 @@ class ResearchActivities:
         """
         async with self._database.transaction() as connection:
             texts = await drafts.read_drafts(connection, request.findings)
-            joined = unwritten(request.questions, texts)
+            joined = unwritten(request.questions, texts, request.failure)
             draft = await drafts.save_draft(connection, step_of(), kind="findings", content=joined)
         return Written(draft=draft)
 
@@ -208,10 +210,11 @@ def _messages(agent: str, parts: Iterable[str]) -> list[dict[str, str]]:
     ]
 
 
-def unwritten(questions: Iterable[str], findings: Iterable[str]) -> str:
-    """Findings in place of a report: each under its question, and before them that it is so."""
+def unwritten(questions: Iterable[str], findings: Iterable[str], failure: str = "") -> str:
+    """Findings in place of a report: each under its question, and before them why it is so."""
+    why = FAILED.format(failure) if failure else BUDGET_ENDED
     found = [f"{asked}\n{text}" for asked, text in zip(questions, findings, strict=True)]
-    return "\n\n".join([UNWRITTEN, *found])
+    return "\n\n".join([UNWRITTEN.format(why), *found])
 
 
 def _question(query: str) -> str:

@@ -101,7 +101,25 @@ class PlainAgentWorkflow:
         return rounds
 
 
-WORKFLOWS = [PlainWorkflow, PlainQueuesWorkflow, PlainAgentWorkflow]
+@workflow.defn
+class PlainLaneWorkflow:
+    """Some activities on another task queue, one after the other."""
+
+    @workflow.run
+    async def run(self, count: int) -> int:
+        """Run them."""
+        for number in range(count):
+            await workflow.execute_activity(
+                first,
+                number,
+                task_queue=f"{QUEUE}-1",
+                start_to_close_timeout=TIMEOUT,
+                retry_policy=RetryPolicy(maximum_attempts=5),
+            )
+        return count
+
+
+WORKFLOWS = [PlainWorkflow, PlainQueuesWorkflow, PlainAgentWorkflow, PlainLaneWorkflow]
 SLOTS = 200
 
 

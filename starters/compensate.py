@@ -12,14 +12,18 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_agents.models.errors import ConfigurationError, DecisionRefusedError, InputError
 from durable_agents.models.saga import (
-    CompensationDecision,
     CompensationState,
+    CompensationVerdict,
     StuckCompensation,
+    TakenVerdict,
 )
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import Settings
@@ -27,18 +31,9 @@ from starters.inspect import find_run, status_name
 from starters.options import AsJson, By, RunId, login
 from starters.outcomes import asked_outcome, tell_outcome
 from starters.progress import QUERY_TIMEOUT_S
-from starters.terminal import (
-    EXIT_RUN_FAILED,
-    EXIT_STILL_OPEN,
-    fail,
-    main_of,
-    note,
-    print_json,
-    run,
-    say,
-)
+from starters.terminal import EXIT_RUN_FAILED, fail, main_of, note, print_json, run, say
 
-READ_WITHIN_S = 15  # a worker that is being replaced answers again by then
+UPDATE_TIMEOUT_S = 15  # a worker that is being replaced answers again by then
 SETTLED_WITHIN_S = 10  # a gateway that works again answers by then
 LOOK_EVERY_S = 0.1
 
@@ -60,19 +55,18 @@ def compensate(
     async def work(settings: Settings) -> None:
         decision = _decision(retry, abandon, by)
         client = await connect(settings)
-        handle, state, stuck = await stuck_in(client, workflow_id)
+        handle, stuck = await stuck_in(client, workflow_id)
         if decision is None:
             _show(workflow_id, stuck, as_json=as_json)
             return
-        signal = "retry_compensation" if retry else "abandon_compensation"
-        meant = decision.model_copy(update={"step": stuck.step})
-        after = await send(handle, signal, meant, state)
-        await _report(handle, stuck, after, {"decision": signal, "by": meant.by}, as_json=as_json)
+        meant = decision.model_copy(update={"step": stuck.step, "attempt": stuck.attempt})
+        taken = await submit(handle, meant)
+        await _report(handle, taken, as_json=as_json)
 
     run(work, as_json=as_json)
 
 
-def _decision(retry: bool, abandon: str | None, by: str) -> CompensationDecision | None:
+def _decision(retry: bool, abandon: str | None, by: str) -> CompensationVerdict | None:
     """What the arguments decide; None when they only ask.
 
     Raises:
@@ -84,13 +78,12 @@ def _decision(retry: bool, abandon: str | None, by: str) -> CompensationDecision
         raise InputError("Say why it is given up: --abandon needs a reason, which is recorded.")
     if not retry and abandon is None:
         return None
-    return CompensationDecision(reason=abandon or "", by=by or login())
+    verdict = "retry" if retry else "abandon"
+    return CompensationVerdict(verdict=verdict, reason=abandon or "", by=by or login())
 
 
-async def stuck_in(
-    client: Client, workflow_id: str
-) -> tuple[Handle, CompensationState, StuckCompensation]:
-    """The run of an id, how its compensations stand, and the one that waits for a person.
+async def stuck_in(client: Client, workflow_id: str) -> tuple[Handle, StuckCompensation]:
+    """The run of an id, and the compensation of it that waits for a person.
 
     Raises:
         NotFoundError: There is no such run.
@@ -108,59 +101,45 @@ async def stuck_in(
             f"Run {workflow_id} is a {seen.workflow_type}, which has nothing to compensate."
         ) from error
     except (RPCError, TimeoutError) as error:
-        raise ConfigurationError(
-            f"No worker answers for run {workflow_id} just now; start one with "
-            "`python -m workers`, then try again."
-        ) from error
+        raise _nobody_answers(workflow_id) from error
     if state.stuck is None:
+        before = f" The latest decision: {state.latest.sentence()}." if state.latest else ""
         raise DecisionRefusedError(
-            f"No compensation of run {workflow_id} is stuck now. "
+            f"No compensation of run {workflow_id} is stuck now.{before} "
             f"`durable-agents status {workflow_id}` shows where it is."
         )
-    return handle, state, state.stuck
+    return handle, state.stuck
 
 
-async def send(
-    handle: Handle, signal: str, decision: CompensationDecision, before: CompensationState
-) -> CompensationState | None:
-    """Signal a decision, and wait until the run has taken it.
-
-    Returns:
-        How the compensations stood then; None when nobody has read the signal so far.
+async def submit(handle: Handle, decision: CompensationVerdict) -> TakenVerdict:
+    """Send a decision to the run that was read, and learn what became of it.
 
     Raises:
-        DecisionRefusedError: The run dropped it, or has ended meanwhile; says why.
+        DecisionRefusedError: The run does not take it, or has ended meanwhile; says why.
+        ConfigurationError: No worker answers; the decision is not taken.
     """
     try:
-        await handle.signal(signal, decision)
+        async with asyncio.timeout(UPDATE_TIMEOUT_S):
+            return await handle.execute_update(  # pyright: ignore[reportUnknownMemberType] - the SDK's type
+                "decide_compensation", decision, result_type=TakenVerdict
+            )
+    except WorkflowUpdateFailedError as error:
+        told = error.cause.message if isinstance(error.cause, ApplicationError) else str(error)
+        raise DecisionRefusedError(f"Run {handle.id} does not take the decision. {told}") from error
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise _nobody_answers(handle.id) from error
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
         raise _ended(await handle.describe()) from error
-    state = await _until(handle, lambda state: _answered(state, before), READ_WITHIN_S)
-    if state is not None and state.taken == before.taken:
-        raise DecisionRefusedError(f"Run {handle.id} did not take the decision: {state.note}.")
-    return state
 
 
-async def _answered(state: CompensationState, before: CompensationState) -> bool:
-    return (state.taken, state.dropped) != (before.taken, before.dropped)
-
-
-async def _report(
-    handle: Handle,
-    stuck: StuckCompensation,
-    taken: CompensationState | None,
-    told: dict[str, Any],
-    *,
-    as_json: bool,
-) -> None:
+async def _report(handle: Handle, taken: TakenVerdict, *, as_json: bool) -> None:
     """Say what became of a decision; the command fails when something is stuck again."""
-    told = {"id": handle.id, "run": handle.run_id, "step": stuck.step, **told}
-    if taken is None:
-        _fail_unread(handle, told, as_json=as_json)
+    told: dict[str, Any] = {"id": handle.id, "run": handle.run_id}
+    told |= {"step": taken.step, "decision": taken.verdict, "by": taken.by}
     if not as_json:
-        say(f"Taken: the compensation of the step {stuck.step!r} was {taken.note}.")
+        say(f"Taken: {taken.sentence()}.")
 
     async def settled(state: CompensationState) -> bool:
         return state.stuck is not None or not await _is_running(handle)
@@ -170,7 +149,7 @@ async def _report(
     told |= {"status": status_name(seen.status), "stuck": None}
     told |= outcome.model_dump(mode="json") if outcome else {}
     if after is not None and after.stuck is not None:
-        _fail_stuck_again(handle.id, stuck, after.stuck, told, as_json=as_json)
+        _fail_stuck_again(handle.id, taken.step, after.stuck, told, as_json=as_json)
     if as_json:
         print_json(told)
     elif after is None:
@@ -213,26 +192,22 @@ def _ended(seen: WorkflowExecution) -> DecisionRefusedError:
     )
 
 
-def _fail_unread(handle: Handle, told: dict[str, Any], *, as_json: bool) -> NoReturn:
-    sentence = (
-        f"The decision is signalled and safe, but nobody has read it within {READ_WITHIN_S:g} s. "
-        f"Run {handle.id} takes it when `python -m workers` (or `durable-agents up`) runs again."
+def _nobody_answers(workflow_id: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"No worker answers for run {workflow_id} just now; start one with `python -m workers`, "
+        "then see with `durable-agents compensate` whether the run still waits."
     )
-    if as_json:
-        error = {"type": "NobodyWorks", "message": sentence}
-        print_json({**told, "status": "running", "error": error})
-    fail(sentence, EXIT_STILL_OPEN)
 
 
 def _fail_stuck_again(
     workflow_id: str,
-    before: StuckCompensation,
+    before: str,
     now: StuckCompensation,
     told: dict[str, Any],
     *,
     as_json: bool,
 ) -> NoReturn:
-    again = "still fails" if now.step == before.step else "fails now"
+    again = "still fails" if now.step == before else "fails now"
     sentence = (
         f"To undo the step {now.step!r} {again}: {now.error} Run {workflow_id} waits for another "
         "decision."

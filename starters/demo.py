@@ -18,16 +18,21 @@ from rich.table import Table
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from durable_agents.agent.catalogue import get_agent
+from durable_agents.db.engine import Database
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import Settings
+from starters.ingesting import Ingestion
 from starters.progress import describe
 from starters.running import failure_of, start
 from starters.scenes import ACCOUNT, Scene, scenes
+from starters.sources import look_through
 from starters.terminal import EXIT_RUN_FAILED, err, out, run
-from starters.up import parts_running
+from starters.up import HAS_SAMPLES, SAMPLES, parts_running
 
 SHOW_EVERY_S = 0.25
 ANSWER_CHARS = 300
+INGEST_S = 60
+SAMPLE_SOURCE = "examples/documents"  # as seeding calls them
 
 
 @dataclass
@@ -64,6 +69,7 @@ async def _demo(settings: Settings) -> None:
         may_kill = running is None
         if may_kill and settings.simulator_url:
             await _prepare(settings.simulator_url)
+        err.print(await _ingest_samples(settings, client))
         shown = [
             await _start(client, settings, scene)
             for scene in scenes(may_kill=may_kill, simulator_url=settings.simulator_url)
@@ -74,6 +80,28 @@ async def _demo(settings: Settings) -> None:
         _tell(settings, len(shown), took, ready - began)
     if any(one.failed for one in shown):
         raise typer.Exit(EXIT_RUN_FAILED)
+
+
+async def _ingest_samples(settings: Settings, client: Client) -> str:
+    """Put the sample documents into the knowledge base, through the work pool."""
+    url = settings.database_url.get_secret_value()
+    if not HAS_SAMPLES:
+        return "[dim]There are no sample documents to ingest.[/dim]"
+    database = Database(url, pool_size=2)
+    try:
+        ingestion = Ingestion(client, database, settings.openai_embedding_model)
+        async with asyncio.timeout(INGEST_S):
+            await ingestion.ingest(look_through([str(SAMPLES / "documents")], SAMPLE_SOURCE))
+            await ingestion.wait(lambda tally: None, lonely=lambda: "")
+    finally:
+        await database.close()
+    tally = ingestion.tally
+    for source, reason in tally.all_failures:
+        err.print(f"[red]{escape(source)}: {escape(reason)}[/red]")
+    return (
+        f"[dim]{tally.total} documents went through the work pool into the knowledge base: "
+        f"{tally.chunks} passages in {tally.seconds:.1f} s, {tally.skipped} unchanged.[/dim]"
+    )
 
 
 async def _running_here() -> Settings | None:

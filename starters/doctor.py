@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,10 +13,14 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from durable_agents.agent.model_queues import quotas_polled
+from durable_agents.agent.quotas import OF_CALLS, OF_MODEL, draw_of_calls, draw_of_tokens
 from durable_agents.clients.model import ModelClient
 from durable_agents.clients.notifications import Notifier
-from durable_agents.db import migrate, notifications
+from durable_agents.clients.runs import is_at_work
+from durable_agents.db import migrate, notifications, refunds
 from durable_agents.db.engine import Database
+from durable_agents.db.quotas import Draw, read_holds, read_levels
 from durable_agents.models import queues
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
 from durable_agents.runtime.connection import connect
@@ -23,7 +29,6 @@ from starters.database import database_url
 from starters.presence import has_workers
 from starters.terminal import EXIT_CANNOT_START, one_line, out, plain, refusal_of, run
 
-QUEUES = (queues.WORKFLOWS, queues.LLM, queues.TOOLS, queues.POOL)
 SEARCH_ATTRIBUTES = ("Pattern", "UserId", "Phase")
 
 
@@ -40,6 +45,10 @@ def doctor(
             ("Python", _python),
             ("Database", lambda: _database(settings)),
             ("Notifications", lambda: _notifications(settings)),
+            *(
+                (f"Quota {draw.quota}", partial(_quota, settings, draw))
+                for draw in _draws(settings)
+            ),
             *([] if quick else [("Model", lambda: _model(settings))]),
         )
         try:
@@ -51,7 +60,8 @@ def doctor(
             well &= await _look(
                 ("Temporal", lambda: _temporal(client)),
                 ("Search attributes", lambda: _search_attributes(client)),
-                ("Workers", lambda: _workers(client)),
+                ("Workers", lambda: _workers(client, settings)),
+                ("Refunds", lambda: look_at_refunds(client, settings)),
             )
         if not well:
             raise typer.Exit(EXIT_CANNOT_START)
@@ -103,13 +113,38 @@ async def _search_attributes(client: Client) -> str:
     return ", ".join(SEARCH_ATTRIBUTES)
 
 
-async def _workers(client: Client) -> str:
-    missing = [queue for queue in QUEUES if not await has_workers(client, queue)]
+async def _workers(client: Client, settings: Settings) -> str:
+    of_quotas = (queues.llm_queue(quota) for quota in quotas_polled(settings.quotas))
+    needed = (queues.WORKFLOWS, *of_quotas, queues.TOOLS, queues.POOL)
+    missing = [queue for queue in needed if not await has_workers(client, queue)]
     if missing:
         raise ConfigurationError(
             f"nobody works on {', '.join(missing)}: start a worker with `python -m workers`."
         )
-    return ", ".join(QUEUES)
+    return ", ".join(needed)
+
+
+async def look_at_refunds(client: Client, settings: Settings) -> str:
+    """Tell how many refunds of charges are under way.
+
+    Raises:
+        ConfigurationError: The run that was at one has ended, and nobody has taken it up so far.
+    """
+    database = Database(database_url(settings))
+    try:
+        async with database.statement() as connection:
+            rows = await refunds.open_refunds(connection, client.namespace, older_than=timedelta(0))
+    finally:
+        await database.close()
+    left = [r for r in rows if not await is_at_work(client, r.workflow_id, r.run_id)]
+    if not left:
+        return f"{len(rows)} under way, each in a run that works or waits for a person"
+    told = "; ".join(f"{row.what()} (run {row.workflow_id or 'unknown'})" for row in left[:5])
+    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+    raise ConfigurationError(
+        f"not settled, although the run that was at it has ended: {told}{more}. A worker takes "
+        "each up within half a minute: start one with `python -m workers`."
+    )
 
 
 async def _database(settings: Settings) -> str:
@@ -139,6 +174,35 @@ async def _notifications(settings: Settings) -> str:
         f"{told}: a crash or a silence came between sending and noting it. To send those again, "
         "perhaps twice, set NOTIFY_RESEND_UNCERTAIN=on and start the workers again."
     )
+
+
+def _draws(settings: Settings) -> list[Draw]:
+    """The buckets of the quotas that are set."""
+    calls = [draw_of_calls(name, rate, 1) for name, rate in settings.quotas.items()]
+    tokens = settings.model_tokens_per_minute
+    return [*calls, *(draw_of_tokens(model, rate, 1) for model, rate in tokens.items())]
+
+
+async def _quota(settings: Settings, draw: Draw) -> str:
+    """Its limit, what is left of it now, and which provider asks everyone to wait."""
+    database = Database(database_url(settings))
+    try:
+        async with database.statement() as connection:
+            level = (await read_levels(connection, [draw])).get(draw.quota, draw.size)
+            holds = await read_holds(connection)
+    finally:
+        await database.close()
+    of_calls = draw.quota.startswith(OF_CALLS)
+    limit = f"{draw.rate:g} calls a second" if of_calls else f"{draw.rate * 60:g} tokens a minute"
+    told = [f"{limit}, {level:.1f} of {draw.size:g} at once left"]
+    if level < 0:
+        told = [f"{limit}, used up for {-level / draw.rate:.0f} s"]
+    for held, seconds in holds.items():
+        if of_calls or held == draw.quota:
+            told.append(
+                f"the provider of {held.removeprefix(OF_MODEL)} asks to wait {seconds:.0f} s"
+            )
+    return "; ".join(told)
 
 
 def _notifier(settings: Settings) -> Notifier:

@@ -9,9 +9,10 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 import typer
 from pydantic import BaseModel
 
+from durable_agents.runtime.priorities import DEFAULT
 from durable_agents.runtime.settings import Settings
-from starters.options import AsJson, Deadline, Id, NoWait, User
-from starters.running import Flow, StartOptions, start_and_report
+from starters.options import AsJson, Deadline, Id, NoWait, PriorityKey, Tenant, User
+from starters.running import Flow, Prepare, StartOptions, start_and_report
 from starters.terminal import EXIT_NO_ANSWER, run
 
 Own = ParamSpec("Own")
@@ -25,6 +26,8 @@ class Given:
     settings: Settings
     deadline: Deadline
     user: User = ""
+    tenant: Tenant = ""
+    priority: PriorityKey = DEFAULT
     workflow_id: Id = ""
     no_wait: NoWait = False
     as_json: AsJson = False
@@ -43,6 +46,7 @@ class Start(Generic[Result]):
         workflow_id: The run's id when `--id` names none; empty has one made up.
         undoes: Whether a run that fails undoes what it did, and can tell of it.
         asks: Whether the run may wait for people's decisions.
+        prepare: Makes ready what the run will look for, before it is started.
     """
 
     request: BaseModel
@@ -53,6 +57,7 @@ class Start(Generic[Result]):
     workflow_id: str = ""
     undoes: bool = False
     asks: bool = False
+    prepare: Prepare | None = None
 
 
 Starter = Callable[Concatenate[Given, Own], Start[Any]]
@@ -118,7 +123,7 @@ def _play(
     given = Given(settings, **{name: values[name] for name in _parameters(Given)})
     start = function(given, **{name: values[name] for name in _parameters(function)})
     pattern = function.__name__.replace("_", "-")
-    flow = Flow(workflow, pattern, start.summary, given.user)
+    flow = Flow(workflow, pattern, start.summary, given.user, given.tenant, given.priority)
     return _report(given, flow, start)
 
 
@@ -128,6 +133,7 @@ async def _report(given: Given, flow: Flow, start: Start[Any]) -> None:
         not given.no_wait,
         given.as_json,
         start.undoes,
+        start.prepare,
         given.settings.inbox_url if start.asks else None,
     )
     result = await start_and_report(given.settings, flow, start.request, start.result_type, options)

@@ -11,7 +11,7 @@ import typer
 
 from starters.terminal import run_to_end
 
-PARTS, FLOWS, RUNS, PEOPLE = "Parts", "Flows", "Runs", "People"
+PARTS, FLOWS, KNOWLEDGE, RUNS, PEOPLE = "Parts", "Flows", "Knowledge", "Runs", "People"
 COMMANDS = {
     "demo": ("starters.demo", "demo", PARTS),
     "up": ("starters.up", "up", PARTS),
@@ -34,10 +34,15 @@ COMMANDS = {
     "decide": ("starters.decide", "decide", RUNS),
     "compensate": ("starters.compensate", "compensate", RUNS),
     "analyze-document": ("starters.analyze_document", "analyze_document", FLOWS),
+    "process-documents": ("starters.process_documents", "process_documents", FLOWS),
     "research": ("starters.research", "research", FLOWS),
+    "batch": ("starters.batch", "batch", RUNS),
+    "ingest": ("starters.ingest", "ingest", KNOWLEDGE),
+    "search": ("starters.search", "search", KNOWLEDGE),
     "status": ("starters.inspect", "status", RUNS),
     "list": ("starters.inspect", "list_runs", RUNS),
     "cancel": ("starters.inspect", "cancel", RUNS),
+    "pool": ("starters.work_pool", "app", RUNS),
     "users": ("starters.users", "app", PEOPLE),
 }
 """Each command's module, what it is there, and where `--help` shows it."""

@@ -33,6 +33,12 @@ RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id.", callba
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Start the run and return at once.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 User = Annotated[str, typer.Option("--user", help="For whom the run works; an opaque id.")]
+Tenant = Annotated[
+    str, typer.Option("--tenant", help="Whose turn its steps take; the user when left out.")
+]
+PriorityKey = Annotated[
+    int, typer.Option("--priority", help="Its steps come first (1) to last (5).", min=1, max=5)
+]
 Deadline = Annotated[float, typer.Option("--deadline", help="Seconds the run may take.", min=0.1)]
 File = Annotated[
     Path | None, typer.Option("--file", help="Read it from this file instead, as UTF-8.")
@@ -53,6 +59,10 @@ MaxRounds = Annotated[int, typer.Option(help="Rounds of think and act at most.",
 MaxTokens = Annotated[int, typer.Option(help="Budget in tokens; 0 sets none.", min=0)]
 MaxCost = Annotated[float, typer.Option(help="Budget in US dollars; 0: none.", min=0)]
 MaxCalls = Annotated[int, typer.Option(help="Budget in model calls; 0: none.", min=0)]
+Parallelism = Annotated[
+    int | None, typer.Option(help="Resize the pool: so many at once. A new one has 10.", min=1)
+]
+Pool = Annotated[str, typer.Option(help="The work pool that does it.")]
 TaskId = Annotated[str, typer.Argument(help="A task of the table of tasks.")]
 
 

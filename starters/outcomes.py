@@ -40,3 +40,5 @@ def tell_outcome(outcome: SagaOutcome) -> None:
     for given_up in outcome.abandoned:
         who = f" by {given_up.by}" if given_up.by else ""
         note(f"Not undone, given up{who}: {given_up.step} ({given_up.reason}).", "yellow")
+    for told in outcome.notes:
+        note(f"{told[:1].upper()}{told[1:]}.", "yellow")

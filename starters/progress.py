@@ -7,7 +7,7 @@ from typing import Any
 from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
-from durable_agents.models.status import RunStatus
+from durable_agents.models.status import Progress, RunStatus
 from starters.terminal import err, note, one_line, plain
 
 LOOK_EVERY_S = 0.4
@@ -51,8 +51,17 @@ async def describe(handle: WorkflowHandle[Any, Any], *, deep: bool = False) -> s
         line = status.step or status.state
         if status.waiting_for:
             line += f", waiting for {status.waiting_for}"
+        if status.progress is not None:
+            line += f" ({progress_of(status.progress)})"
         return f"{line}  {trouble}".rstrip()
     return trouble
+
+
+def progress_of(progress: Progress) -> str:
+    """How many parts of the work stand where, in words; of what is none nothing is said."""
+    counted = progress.model_dump(include={"failed", "cancelled"})
+    others = [f"{count} {name}" for name, count in counted.items() if count]
+    return ", ".join([f"{progress.done} done", *others, f"{progress.left} left"])
 
 
 async def trouble_of(handle: WorkflowHandle[Any, Any]) -> str:

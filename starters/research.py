@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from durable_agents.models.research import ResearchInput, ResearchResult, ResearchStop
-from starters.flow_command import Given, Start, flow_command
+from starters.flow_command import Given, Start, end_unless, flow_command
 from starters.options import File, MaxCalls, MaxCost, MaxTokens, text_of
 from starters.phrases import model_of, tokens_of
 from starters.terminal import main_of, note, say
@@ -14,6 +14,7 @@ STOPPED: dict[ResearchStop, str] = {
     "confident": "confident",
     "max_rounds": "out of rounds",
     "budget": "the budget ended",
+    "failed": "a step failed",
 }
 
 
@@ -32,7 +33,7 @@ def research(
     max_cost: MaxCost = 0,
     max_calls: MaxCalls = 0,
 ) -> Start[ResearchResult]:
-    """Research a question until the report is sure enough."""
+    """Research a question until the report is sure enough; 3 is its exit code without a report."""
     text = text_of(query, file, what="question")
     request = ResearchInput(
         query=text,
@@ -44,7 +45,7 @@ def research(
         max_cost_usd=max_cost,
         max_calls=max_calls,
     )
-    return Start(request, text, ResearchResult, show)
+    return Start(request, text, ResearchResult, show, finish=finish)
 
 
 def show(result: ResearchResult) -> None:
@@ -54,6 +55,8 @@ def show(result: ResearchResult) -> None:
         note(f"The table of reports has all {result.report_chars:,} characters.")
     for question in result.unanswered:
         note(f"Not answered: {question}", "yellow")
+    if result.failure:
+        note(f"Ended early: {result.failure}", "yellow")
     if result.sources:
         note(f"Sources: {'; '.join(result.sources)}")
     sure = f"Confidence {result.confidence:.2f}" if result.evaluated else "Not evaluated"
@@ -62,6 +65,11 @@ def show(result: ResearchResult) -> None:
         f"({STOPPED[result.stopped]}); {_counted(len(result.sub_questions), 'sub-question')}; "
         f"{tokens_of(result.usage)}; {model_of(result.model)}"
     )
+
+
+def finish(result: ResearchResult) -> None:
+    """End with the code of a run without an answer when findings stand in for the report."""
+    end_unless(result.written)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
@@ -25,6 +26,7 @@ from durable_agents.models import queues
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.models.saga import SagaOutcome
 from durable_agents.runtime.connection import connect, run_url
+from durable_agents.runtime.priorities import DEFAULT, priority_of
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
 from starters.asking import tell_requests
 from starters.outcomes import outcome_of, tell_outcome
@@ -48,37 +50,51 @@ USER_ID = SearchAttributeKey.for_keyword("UserId")
 PHASE = SearchAttributeKey.for_keyword("Phase")
 
 Result = TypeVar("Result", bound=BaseModel)
+Prepare = Callable[[Client], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True)
 class StartOptions:
     """What every starter takes: the run's id, whether to wait, whether to print JSON.
 
-    `undoes` says that a run which fails undoes what it did, and can tell of it. `inbox_url` is
-    set for a run that may wait for people's decisions: where their page is, empty if it is not.
+    `undoes` says that a run which fails undoes what it did, and can tell of it. `prepare` makes
+    ready what the run will look for; it is left with the error when the run cannot be started.
+    `inbox_url` is set for a run that may wait for people's decisions: where their page is, empty
+    if it is not.
     """
 
     workflow_id: str = ""
     wait: bool = True
     as_json: bool = False
     undoes: bool = False
+    prepare: Prepare | None = None
     inbox_url: str | None = None
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What is started: the workflow by name, the pattern it shows, and one line about the run."""
+    """What is started: the workflow by name, the pattern it shows, and one line about the run.
+
+    Its steps take the turns of its tenant, which is its user where none is named.
+    """
 
     workflow: str
     pattern: str
     summary: str
     user_id: str = ""
+    tenant: str = ""
+    priority: int = DEFAULT
 
 
 async def start(
-    client: Client, flow: Flow, request: BaseModel, workflow_id: str = ""
+    client: Client,
+    flow: Flow,
+    request: BaseModel,
+    workflow_id: str = "",
+    *,
+    weights: Mapping[str, float] | None = None,
 ) -> WorkflowHandle[Any, Any]:
-    """Start a run; it goes on whatever becomes of this process.
+    """Start a run; it goes on whatever becomes of this process. `weights` are those of tenants.
 
     Raises:
         ConfigurationError: A run with this id is at work already, or the server refuses.
@@ -100,6 +116,7 @@ async def start(
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             search_attributes=attributes,
             static_summary=flow.summary[:200],
+            priority=priority_of(flow.tenant or flow.user_id, weights, priority=flow.priority),
         )
     except WorkflowAlreadyStartedError as error:
         raise ConfigurationError(
@@ -123,7 +140,9 @@ async def start_and_report(
         The result, or None when nobody waits for it. It is printed already with `--json`.
     """
     client = await connect(settings)
-    handle = await start(client, flow, request, options.workflow_id)
+    weights = settings.tenant_weights
+    async with options.prepare(client) if options.prepare else nullcontext():
+        handle = await start(client, flow, request, options.workflow_id, weights=weights)
     url = run_url(settings, client.namespace, handle.id, handle.first_execution_run_id or "")
     place = {"id": handle.id, "run": handle.first_execution_run_id or "", "url": url}
     if not options.wait:

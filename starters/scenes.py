@@ -19,6 +19,7 @@ from durable_agents.models.approval import ApprovalState, Decision, Verdict
 from durable_agents.models.debug import DebugInput, DebugResult
 from durable_agents.models.external_call import ExternalCallInput, ExternalCallResult
 from durable_agents.models.order import OrderInput, OrderResult
+from durable_agents.models.process_documents import DocumentBatchInput, DocumentBatchResult
 from durable_agents.models.process_task import TaskInput, TaskResult
 from durable_agents.models.react import ReActInput, ReActResult
 from durable_agents.models.research import ResearchInput, ResearchResult
@@ -63,7 +64,7 @@ def scenes(*, may_kill: bool, simulator_url: str = "") -> list[Scene]:
             lookup,
             kill_worker=may_kill,
         ),
-        _react("An agent searches the knowledge base", refund),
+        _react("An agent answers from the ingested documents, with its sources", refund),
         _react(
             "An agent asks a person before it files a ticket",
             f"File a ticket for account {ACCOUNT}: the printer is on fire.",
@@ -102,6 +103,16 @@ def _readers() -> list[Scene]:
             lambda result: (
                 f"{result.sentiment} ({result.score:+.2f}); {', '.join(result.topics)}. "
                 f"{result.summary}"
+            ),
+        ),
+        Scene(
+            "Several documents go through the work pool; one is not there",
+            Flow("DocumentBatchWorkflow", "process-documents", "analyse 3 documents", "demo"),
+            DocumentBatchInput(document_ids=("warranty", "shipping", "mislaid"), user_id="demo"),
+            DocumentBatchResult,
+            lambda result: (
+                f"{result.done} of {result.total} analysed. "
+                + " ".join(failure.reason for failure in result.failures)
             ),
         ),
         Scene(

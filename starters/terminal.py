@@ -25,7 +25,7 @@ from durable_agents.runtime.settings import Settings
 
 EXIT_RUN_FAILED = 1
 EXIT_CANNOT_START = 2  # wrong arguments or settings, a part that is not there
-EXIT_NO_ANSWER = 3  # the run ended in order, but out of rounds or budget
+EXIT_NO_ANSWER = 3  # the run ended in order, but without an answer
 EXIT_STILL_OPEN = 4  # the run is started and goes on, but nobody works on it
 EXIT_INTERRUPTED = 130
 

@@ -1,6 +1,7 @@
 """Real servers for the session: Temporal, PostgreSQL with the sample data, the simulator."""
 
 import os
+import signal
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -45,6 +46,8 @@ def _no_foreign_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 patch.delenv(name)
         # A profile of the person who runs the tests would lead to their server.
         patch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path_factory.getbasetemp() / "temporal.toml"))
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # so are jobs in the background
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # else commands ignore Ctrl-C
         yield
 
 

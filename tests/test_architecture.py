@@ -14,10 +14,11 @@ BENEATH: dict[str, set[str]] = {
     "db": {"models"},
     "clients": {"models"},
     "agent": {"models", "db", "clients"},
+    "jobs": {"models", "db", "clients", "agent"},
     "runtime": {"models"},
     "simulator": set(),
 }
-SKILLS = {f"durable_agents.{part}" for part in ("models", "db", "clients", "agent")}
+SKILLS = {f"durable_agents.{part}" for part in ("models", "db", "clients", "agent", "jobs")}
 ALLOWED: dict[str, set[str]] = {
     **{
         f"durable_agents.{part}": {f"durable_agents.{p}" for p in uses}

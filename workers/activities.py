@@ -9,6 +9,7 @@ from typing import Any
 
 from activities.approvals import ApprovalActivities
 from activities.arithmetic import ArithmeticActivities
+from activities.batches import BatchActivities
 from activities.conversation import ConversationActivities
 from activities.documents import DocumentActivities
 from activities.drafts import DraftActivities
@@ -18,6 +19,7 @@ from activities.interactions import InteractionActivities
 from activities.notifications import NotificationActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
+from activities.pool import PoolActivities
 from activities.records import RecordActivities
 from activities.research import ResearchActivities
 from activities.reviews import ReviewActivities
@@ -37,6 +39,10 @@ QUERIES_AND_MUTATIONS: tuple[Activity, ...] = (
     ApprovalActivities.settle_request,
     ArithmeticActivities.add_up,
     ArithmeticActivities.find_mean,
+    BatchActivities.submit_documents,
+    BatchActivities.look_at_batch,
+    BatchActivities.stop_batch,
+    BatchActivities.read_batch_failures,
     ConversationActivities.create_thread,
     ConversationActivities.save_messages,
     ConversationActivities.observe,
@@ -47,8 +53,12 @@ QUERIES_AND_MUTATIONS: tuple[Activity, ...] = (
     InteractionActivities.save_interaction,
     OrderActivities.reserve_inventory,
     OrderActivities.release_inventory,
+    OrderActivities.abandon_refund,
     OrderActivities.fulfil_order,
     OrderActivities.look_up_order,
+    PoolActivities.claim_job,
+    PoolActivities.enqueue_jobs,
+    PoolActivities.note_told,
     RecordActivities.validate_task,
     RecordActivities.validate_user_task,
     RecordActivities.save_status,
@@ -115,6 +125,7 @@ def _with_what_they_need(resources: Resources) -> tuple[object, ...]:
             inbox_url=settings.inbox_url,
         ),
         ArithmeticActivities(),
+        BatchActivities(database, resources.wake_pool, resources.cancel_batch),
         ConversationActivities(database),
         DocumentActivities(asker, database),
         DraftActivities(asker, database),
@@ -128,6 +139,7 @@ def _with_what_they_need(resources: Resources) -> tuple[object, ...]:
         ),
         OrderActivities(database),
         PaymentActivities(database, resources.payments),
+        PoolActivities(database, resources.wake_pool),
         RecordActivities(database),
         ResearchActivities(asker, database),
         ReviewActivities(database),

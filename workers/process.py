@@ -7,6 +7,7 @@ which it notices by the end of its standard input.
 
 import argparse
 import asyncio
+import dataclasses
 import logging
 import os
 import signal
@@ -33,8 +34,9 @@ from durable_agents.runtime.connection import connect
 from durable_agents.runtime.ending import end_process
 from durable_agents.runtime.settings import Settings
 from workers.outbox import resend_at_start
+from workers.pool_reconciler import reconcile_pools_for_ever
 from workers.reconciler import reconcile_for_ever
-from workers.registry import spec_of
+from workers.registry import RoleSpec, specs_of
 from workers.resources import Resources
 from workers.roles import EXIT_CONFIGURATION, READY, REFUSED, ROLES, Role
 
@@ -44,18 +46,18 @@ HEARTBEAT_EVERY = timedelta(seconds=2)  # the SDK would hold heartbeats back for
 def build_workers(
     client: Client, settings: Settings, resources: Resources, roles: Sequence[Role]
 ) -> list[Worker]:
-    """One worker for each role."""
-    return [_build(client, settings, resources, role) for role in roles]
+    """One worker for each role; for model calls one for each quota."""
+    resources = dataclasses.replace(resources, client=client)
+    specs = (spec for role in roles for spec in specs_of(role, resources))
+    return [_build(client, settings, spec) for spec in specs]
 
 
-def _build(client: Client, settings: Settings, resources: Resources, role: Role) -> Worker:
-    spec = spec_of(role, resources)
+def _build(client: Client, settings: Settings, spec: RoleSpec) -> Worker:
     runner: WorkflowRunner = (
         SandboxedWorkflowRunner()
         if settings.worker_sandbox == "on"
         else UnsandboxedWorkflowRunner()
     )
-    limited = role == "llm" and settings.llm_calls_per_second > 0
     return Worker(
         client,
         task_queue=spec.queue,
@@ -65,7 +67,7 @@ def _build(client: Client, settings: Settings, resources: Resources, role: Role)
         max_cached_workflows=settings.worker_cached_workflows if spec.workflows else 0,
         max_concurrent_workflow_tasks=settings.worker_workflow_slots,
         max_concurrent_activities=settings.worker_activity_slots,
-        max_task_queue_activities_per_second=settings.llm_calls_per_second if limited else None,
+        max_task_queue_activities_per_second=spec.per_second,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.worker_sticky_timeout_s),
         max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_grace_s),
@@ -111,6 +113,9 @@ def _background(
     started: list[asyncio.Task[None]] = []
     if "workflows" in roles:
         started.append(group.create_task(reconcile_for_ever(client, resources.database)))
+    if "pool" in roles:
+        pools = reconcile_pools_for_ever(client, resources.database)
+        started.append(group.create_task(pools))
     if "tools" in roles and resources.settings.notify_resend_uncertain == "on":
         again = resend_at_start(resources.database, resources.notifier)
         started.append(group.create_task(again))

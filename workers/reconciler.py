@@ -2,6 +2,7 @@
 
 A run that is terminated, or that its execution timeout ends, cannot close its own rows. Workers
 look at rows that stayed open for a while, ask the server how those runs ended, and close them.
+Refunds that such a run leaves open are taken up by new runs.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from durable_agents.db.approvals import OpenRequest
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import DurableAgentsError
 from durable_agents.models.tracked import RowStatus
+from workers.refund_reconciler import take_up_refunds
 
 EVERY_S = 15
 OPEN_FOR = timedelta(seconds=10)
@@ -51,10 +53,11 @@ async def reconcile_for_ever(client: Client, database: Database) -> None:
     while True:
         await asyncio.sleep(EVERY_S)
         try:
+            await take_up_refunds(client, database, open_for=OPEN_FOR)
             await reconcile(client, database, open_for=OPEN_FOR)
             after = await reconcile_requests(client, database, open_for=OPEN_FOR, after=after)
         except (DurableAgentsError, RPCError, SQLAlchemyError) as error:
-            logger.warning("Rows of runs that ended could not be closed: %s", error)
+            logger.warning("What ended runs left open could not be closed: %s", error)
 
 
 async def reconcile(client: Client, database: Database, *, open_for: timedelta) -> int:

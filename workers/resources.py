@@ -3,17 +3,28 @@
 from dataclasses import dataclass
 
 import httpx2
+from temporalio import activity
+from temporalio.client import Client
 
+from activities.call_site import call_site
 from durable_agents.agent.asking import Asker
+from durable_agents.agent.embedding import Embedder
+from durable_agents.agent.knowledge_search import EmbedQuery
 from durable_agents.agent.prices import Prices
+from durable_agents.agent.quotas import Quotas
 from durable_agents.agent.tool import ToolContext
+from durable_agents.clients.embeddings import EmbeddingClient
 from durable_agents.clients.model import ModelClient
 from durable_agents.clients.notifications import Notifier
 from durable_agents.clients.payments import PaymentGateway
 from durable_agents.db.engine import Database
 from durable_agents.db.ledger import Ledger
+from durable_agents.jobs.kind import JobServices
+from durable_agents.jobs.lanes import wake
+from durable_agents.jobs.stopping import cancel_batch
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.settings import NO_DATABASE, NO_MODEL, Settings
+from workers.quota_metrics import QuotaMetrics
 
 HTTP_TIMEOUT_S = 20
 
@@ -26,9 +37,12 @@ class Resources:
     database: Database
     http: httpx2.AsyncClient
     model: ModelClient
+    quotas: Quotas
     asker: Asker
     notifier: Notifier
     payments: PaymentGateway
+    embedder: Embedder | None = None
+    client: Client | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> "Resources":
@@ -53,10 +67,17 @@ class Resources:
             base_url=settings.openai_base_url, api_key=key, model=settings.openai_model
         )
         http = httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, trust_env=False)
-        asker = Asker(model, database, Prices(settings.model_prices))
+        quotas = Quotas(
+            database,
+            calls=settings.quotas,
+            tokens=settings.model_tokens_per_minute,
+            watch=QuotaMetrics(),
+        )
+        asker = Asker(model, database, Prices(settings.model_prices), quotas)
         notifier = Notifier(settings.notify_urls.get_secret_value())
         payments = _gateway(settings, database)
-        return cls(settings, database, http, model, asker, notifier, payments)
+        embedder = embedder_of(settings, database, quotas)
+        return cls(settings, database, http, model, quotas, asker, notifier, payments, embedder)
 
     def tool_context(self, key: str, user_id: str, run_id: str) -> ToolContext:
         """What a tool may use for one call."""
@@ -69,14 +90,69 @@ class Resources:
             geocoding_url=self.settings.geocoding_url,
             forecast_url=self.settings.forecast_url,
             fetch_allow=frozenset(self.settings.fetch_allow),
+            embed_query=self._embed_query(user_id),
         )
+
+    def job_services(self) -> JobServices:
+        """What jobs of the work pools may use."""
+        return JobServices(
+            database=self.database,
+            http=self.http,
+            model=self.model,
+            asker=self.asker,
+            embedder=self.embedder,
+            fetch_allow=frozenset(self.settings.fetch_allow),
+        )
+
+    async def wake_pool(self, pool: str) -> int:
+        """Wake the lanes that a work pool needs; tells how many.
+
+        Raises:
+            ConfigurationError: These resources are not those of a worker.
+        """
+        return await wake(self._temporal(), self.database, pool)
+
+    async def cancel_batch(self, batch: str) -> int:
+        """Cancel what is left of a batch of jobs; tells how many that run were told to stop.
+
+        Raises:
+            ConfigurationError: These resources are not those of a worker.
+            NotFoundError: There is no such batch.
+        """
+        return await cancel_batch(self._temporal(), self.database, batch)
+
+    def _temporal(self) -> Client:
+        if self.client is None:
+            raise ConfigurationError("Only a worker wakes the lanes of a pool; start one.")
+        return self.client
+
+    def _embed_query(self, user_id: str) -> EmbedQuery | None:
+        """How a tool gets the vector of what it looks for; None without an embedding model."""
+        if self.embedder is None or not activity.in_activity():
+            return None
+        embedder, site = self.embedder, call_site(user_id)
+        return lambda query: embedder.embed([query], site)
 
     async def close(self) -> None:
         """Close what was opened."""
         await self.model.close()
+        if self.embedder is not None:
+            await self.embedder.close()
         await self.payments.close()
         await self.http.aclose()
         await self.database.close()
+
+
+def embedder_of(settings: Settings, database: Database, quotas: Quotas) -> Embedder | None:
+    """What gives texts their vectors; None while no embedding model is named."""
+    if not settings.openai_embedding_model or not settings.names_model:
+        return None
+    client = EmbeddingClient(
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key.get_secret_value(),
+        model=settings.openai_embedding_model,
+    )
+    return Embedder(client, database, Prices(settings.model_prices), quotas)
 
 
 def _gateway(settings: Settings, database: Database) -> PaymentGateway:

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.conversation import ConversationActivities
     from activities.thinking import ThinkingActivities
     from durable_agents.agent.budget import Allowance, Budget
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.conversation import (
         FailedCall,
         ObserveInput,
@@ -165,7 +165,7 @@ class AgentLoop:
                     user_id=self._user_id,
                 ),
                 activity_id=f"{self.label}think-{self.round}",
-                task_queue=queues.LLM,
+                task_queue=queue_of(self._agent),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.documents import DocumentActivities
     from durable_agents.agent.budget import Budget
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.analyze_document import (
         SUMMARIES_AT_ONCE,
         Branch,
@@ -177,7 +177,7 @@ class DocumentAnalysisWorkflow(Flow):
                 DocumentActivities.read_sections,
                 batch,
                 activity_id=f"{name.replace(' ', '-')}-{batch.first + 1}{suffix}",
-                task_queue=queues.LLM,
+                task_queue=queue_of(f"document_{batch.branch}"),
                 start_to_close_timeout=BATCH_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

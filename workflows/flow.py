@@ -12,10 +12,11 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 
 with workflow.unsafe.imports_passed_through():
     from durable_agents.models.errors import DeadlineExceededError, DurableAgentsError
-    from durable_agents.models.status import Phase, RunStatus, State, Usage
+    from durable_agents.models.status import Phase, Progress, RunStatus, State, Usage
 
 PHASE = SearchAttributeKey.for_keyword("Phase")
 STEPS_SHOWN = 50
+CANCELLED = "The run was cancelled."
 
 Result = TypeVar("Result")
 
@@ -36,13 +37,14 @@ class Flow:
         self._deadline: asyncio.Timeout | None = None
         self._left = 0.0
         self._resting = 0
+        self._progress: Progress | None = None
 
     @workflow.query(name="status", description="Where the run is: state, step, error, usage.")
     def status(self) -> RunStatus:
         """Tell where the run is."""
         return RunStatus(
             state=self._state,
-            phase=self._phase,
+            phase=self._phase if self._state == "running" else "ended",
             step=", ".join(self._current),
             steps=tuple(self._steps),
             steps_done=self._steps_done,
@@ -50,12 +52,13 @@ class Flow:
             note=self._note,
             error=self._error,
             usage=self._usage,
+            progress=self._progress,
         )
 
     async def _to_deadline(
-        self, seconds: float, work: Coroutine[Any, Any, Result], *, left: float | None = None
+        self, seconds: float | None, work: Coroutine[Any, Any, Result], *, left: float | None = None
     ) -> Result:
-        """Run the work, and end it when the deadline passes.
+        """Run the work, and end it when the deadline passes; None is for what has no deadline.
 
         The deadline is a timer of the workflow: an execution timeout would run no code. `left`
         is what is left of it in a run that goes on for another.
@@ -111,7 +114,7 @@ class Flow:
             )
             stopped = False
         self._state = "cancelled" if stopped else "failed"
-        self._error = reason_of(error)
+        self._error = CANCELLED if stopped else reason_of(error)
         return error
 
     def take_up(self, usage: Usage, steps_done: int) -> None:
@@ -124,7 +127,10 @@ class Flow:
         self._usage = self._usage + usage
 
     def enter_phase(self, phase: Phase) -> None:
-        """Show the phase in the status, and as the search attribute `Phase`."""
+        """Show the phase in the status, and as the search attribute `Phase`.
+
+        Of runs that ended the server's own `ExecutionStatus` tells; that costs no event.
+        """
         if phase != self._phase:
             self._phase = phase
             workflow.upsert_search_attributes([PHASE.value_set(phase)])  # pyright: ignore[reportUnknownMemberType] - the SDK's type
@@ -144,31 +150,31 @@ class Flow:
 
 def reason_of(error: BaseException) -> str:
     """The message of the failure that a step raised."""
-    error = _raised(error)
+    error = raised_in(error)
     message = error.message if isinstance(error, FailureError) else str(error)
     return message or type(error).__name__
 
 
 def type_of(error: BaseException) -> str:
     """The name of the class of the failure that a step raised."""
-    raised = _raised(error)
+    raised = raised_in(error)
     named = raised.type if isinstance(raised, ApplicationError) else None
     return named or type(raised).__name__
 
 
 def is_type(error: BaseException, kind: type[DurableAgentsError]) -> bool:
     """Whether the failure that a step raised is an error of this class."""
-    raised = _raised(error)
+    raised = raised_in(error)
     return isinstance(raised, ApplicationError) and raised.type == kind.__name__
 
 
 def is_final(error: BaseException) -> bool:
     """Whether the failure that a step raised is one that trying again could not mend."""
-    raised = _raised(error)
+    raised = raised_in(error)
     return isinstance(raised, ApplicationError) and raised.non_retryable
 
 
-def _raised(error: BaseException) -> BaseException:
+def raised_in(error: BaseException) -> BaseException:
     """The failure inside the SDK's wrappings; what caused it in turn is not meant for people."""
     while isinstance(error, FailureError) and error.cause is not None:
         if isinstance(error, ApplicationError):

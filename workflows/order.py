@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -16,17 +17,19 @@ with workflow.unsafe.imports_passed_through():
         ChargeInput,
         FulfilInput,
         Fulfilment,
+        GiveUpInput,
+        LeftOver,
         OrderInput,
         OrderResult,
         Reservation,
         ReserveInput,
         UndoInput,
-        Undone,
     )
     from durable_agents.models.payments import Payment
+    from durable_agents.models.saga import TakenVerdict, Undone
     from workflows import policies
     from workflows.flow import is_final
-    from workflows.saga import SagaFlow
+    from workflows.saga import Compensation, SagaFlow
 
 RESERVE = "reserve inventory"
 CHARGE = "charge payment"
@@ -38,10 +41,12 @@ UNTIL_ENDED = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 class OrderWorkflow(SagaFlow):
     """Work through an order.
 
-    Takes the queries `status` and `outcome`, and the signals `retry_compensation` and
-    `abandon_compensation`. Ends with the confirmation; an order that is fulfilled already gets
-    the same one again. When a step fails, at the deadline and on a cancel, the charge is given
-    back and the stock is released; after fulfilment nothing is undone any more.
+    Takes the queries `status`, `outcome` and `compensation`, the update `decide_compensation`,
+    and the signals `retry_compensation` and `abandon_compensation`. Ends with the confirmation;
+    an order that is fulfilled already gets the same one again. When a step fails, at the deadline
+    and on a cancel, the charge is given back and the stock is released; after fulfilment nothing
+    is undone any more. A refund that a terminate cut off is taken up by a run with `left_over`,
+    which workers start: it parks and asks people just as the run did that it replaces.
     """
 
     def __init__(self) -> None:
@@ -52,21 +57,35 @@ class OrderWorkflow(SagaFlow):
     @workflow.run
     async def run(self, request: OrderInput) -> OrderResult:
         """Reserve, charge, fulfil; or undo."""
+        if request.left_over is not None:
+            return await self._undo_left_over(request.order_id, request.left_over)
         return await self._to_end_or_undone(request.deadline_s, self._work(request.order_id))
 
     async def _work(self, order_id: str) -> OrderResult:
         self._reservation = await self._saga_step(
             RESERVE,
             self._reserve(order_id),
-            lambda activity_id: self._release(order_id, activity_id),
+            Compensation(RESERVE, partial(self._release, order_id)),
         )
         if self._reservation.confirmation:
             self._done.clear()
             return self._result(order_id, self._reservation)
-        payment = await self._saga_step(
-            CHARGE, self._charge(order_id), lambda activity_id: self._refund(order_id, activity_id)
-        )
+        payment = await self._saga_step(CHARGE, self._charge(order_id), self._refunding(order_id))
         return self._result(order_id, await self._fulfil_or_find_out(order_id, payment))
+
+    async def _undo_left_over(self, order_id: str, left: LeftOver) -> OrderResult:
+        """Undo what a run had begun to undo when it was cut off; no cancel keeps from it."""
+        self._reservation = Reservation(generation=left.reservation, charge=left.charge)
+        releasing = Compensation(RESERVE, partial(self._release, order_id))
+        self._compensations += [releasing, self._refunding(order_id)]
+        await self._undo_all()
+        self._state = "completed"
+        return OrderResult(order_id=order_id, status="undone", undone=tuple(self._undone))
+
+    def _refunding(self, order_id: str) -> Compensation:
+        return Compensation(
+            CHARGE, partial(self._refund, order_id), partial(self._give_up, order_id)
+        )
 
     async def _fulfil_or_find_out(self, order_id: str, payment: Payment) -> Fulfilment:
         """Fulfil; when that did not tell how it went, look: what is fulfilled is not undone."""
@@ -154,8 +173,8 @@ class OrderWorkflow(SagaFlow):
             summary=f"see whether order {order_id} is fulfilled"[:200],
         )
 
-    async def _refund(self, order_id: str, activity_id: str) -> bool:
-        undone: Undone = await workflow.execute_activity_method(
+    async def _refund(self, order_id: str, activity_id: str) -> Undone:
+        return await workflow.execute_activity_method(
             PaymentActivities.refund_payment,
             UndoInput(order_id=order_id, generation=self._reservation.charge, chain=_chain()),
             activity_id=activity_id,
@@ -165,11 +184,26 @@ class OrderWorkflow(SagaFlow):
             retry_policy=policies.PAYMENT,
             summary=f"give back what order {order_id} was charged"[:200],
         )
-        self._note = undone.note or self._note
-        return undone.happened
 
-    async def _release(self, order_id: str, activity_id: str) -> bool:
-        undone: Undone = await workflow.execute_activity_method(
+    async def _give_up(self, order_id: str, verdict: TakenVerdict, activity_id: str) -> None:
+        """Settle the refund as given up: the order may be charged again from here on."""
+        await workflow.execute_activity_method(
+            OrderActivities.abandon_refund,
+            GiveUpInput(
+                order_id=order_id,
+                generation=self._reservation.charge,
+                reason=verdict.reason,
+                by=verdict.by,
+            ),
+            activity_id=activity_id,
+            start_to_close_timeout=policies.DATABASE_TIMEOUT,
+            heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+            retry_policy=policies.DATABASE,
+            summary=f"note that the refund of order {order_id} was given up"[:200],
+        )
+
+    async def _release(self, order_id: str, activity_id: str) -> Undone:
+        return await workflow.execute_activity_method(
             OrderActivities.release_inventory,
             UndoInput(order_id=order_id, generation=self._reservation.generation, chain=_chain()),
             activity_id=activity_id,
@@ -178,7 +212,6 @@ class OrderWorkflow(SagaFlow):
             retry_policy=policies.DATABASE,
             summary=f"put what order {order_id} had reserved back into stock"[:200],
         )
-        return undone.happened
 
 
 def _chain() -> str:

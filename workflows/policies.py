@@ -12,16 +12,19 @@ FINAL_BY_NAME = ["PayloadsTooLarge", "TypeError", "ValidationError"]
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=5)
 """A worker that died is noticed after this; activities heartbeat by themselves."""
+JOB_HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+"""For the jobs of a pool: a hundred at once on a machine that is too busy were late by 5 s."""
 
 MODEL_CALL = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2,
     maximum_interval=timedelta(seconds=60),
-    maximum_attempts=8,  # 1 + 2 + 4 + … + 60: two minutes, or what the server asks for, 10 at most
+    # Attempts that waited for a quota are no failures: those are counted in agent/patience.py.
+    maximum_attempts=0,
     non_retryable_error_types=FINAL_BY_NAME,
 )
-MODEL_CALL_TIMEOUT = timedelta(minutes=6)  # three asks of two minutes each
-MODEL_CALL_IN_ALL = timedelta(hours=1)  # an hour of "try again later" is an outage
+MODEL_CALL_TIMEOUT = timedelta(minutes=6, seconds=30)  # three asks of 2 min and 5 s for a quota
+MODEL_CALL_IN_ALL = timedelta(hours=1)  # with all waits, also for a quota
 
 SERVICE_CALL = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -49,6 +52,16 @@ DATABASE = RetryPolicy(
     non_retryable_error_types=FINAL_BY_NAME,
 )
 DATABASE_TIMEOUT = timedelta(seconds=20)  # ten for a connection, five to write, five to spare
+
+CLAIM = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=60),
+    maximum_attempts=0,  # a lane outlasts any outage of the database: its jobs wait there
+    non_retryable_error_types=FINAL_BY_NAME,
+)
+ONE_ATTEMPT = RetryPolicy(maximum_attempts=1)
+"""For the jobs of a pool: the pool tries them again itself, and keeps no lane waiting for that."""
 
 
 def tool_call(attempts: int) -> RetryPolicy:

@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.drafts import DraftActivities
     from activities.records import RecordActivities
     from activities.shielding import to_its_end
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.drafts import SaveDraftInput, WriteDraftInput, WrittenDraft
     from durable_agents.models.errors import DeadlineExceededError
     from durable_agents.models.notifications import NotifyOutcome
@@ -75,7 +75,7 @@ class TaskWorkflow(Flow):
                 DraftActivities.write_task_draft,
                 WriteDraftInput(agent=AGENT, task_id=task.task_id, user_id=user_id),
                 activity_id="process",
-                task_queue=queues.LLM,
+                task_queue=queue_of(AGENT),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

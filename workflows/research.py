@@ -22,20 +22,25 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import policies
     from workflows.agent_loop import AgentLoop
-    from workflows.flow import Flow
+    from workflows.flow import Flow, reason_of
     from workflows.research_desk import ResearchDesk
     from workflows.together import together
 
 INVESTIGATION_ROUNDS = 6
+FAILURE_CHARS = 1000
 FOR_THE_REPORT = 0.2  # of what the plan leaves of the budget: composing is one call, a long one
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A draft of the report, and what the analyst says of it if it was asked."""
+    """A draft of the report, and what the analyst says of it if it was asked.
+
+    Where none was written, the findings stand in for it.
+    """
 
     written: Written
     judged: Evaluated | None = None
+    is_findings: bool = False
 
     @property
     def confidence(self) -> float:
@@ -48,9 +53,9 @@ class ResearchWorkflow(Flow):
     """Research a question until the report is sure enough, or out of rounds or budget.
 
     Takes the query `status`. Ends with the report; a sub-question that cannot be answered is
-    named in the result. What was found stands when the budget ends before the last round, and
-    also when it ends before a report is written: then the findings are the report. Fails when
-    nothing was found, when another step fails for good, or at its deadline.
+    named in the result. What was found stands when the budget ends, or a writer or the analyst
+    fails for good: the best draft is the report, or the findings are where none was written.
+    Fails when nothing was found, when it cannot be saved, or at its deadline.
     """
 
     def __init__(self) -> None:
@@ -63,6 +68,7 @@ class ResearchWorkflow(Flow):
         self._cut: set[str] = set()
         self._unanswered: list[str] = []
         self._failures: list[ActivityError | BudgetExceededError] = []
+        self._failure = ""
 
     @workflow.run
     async def run(self, request: ResearchInput) -> ResearchResult:
@@ -94,6 +100,8 @@ class ResearchWorkflow(Flow):
             usage=self._usage,
             model=best.written.model or self._model,
             evaluated=best.judged is not None,
+            failure=self._failure,
+            written=not best.is_findings,
         )
 
     async def _investigate_all(self, questions: tuple[str, ...], user_id: str) -> dict[str, int]:
@@ -159,18 +167,23 @@ class ResearchWorkflow(Flow):
     async def _report(
         self, request: ResearchInput, found: dict[str, int]
     ) -> tuple[Draft, int, ResearchStop]:
-        """Write and improve; the findings as they are when the budget ends before a draft."""
+        """Write and improve; the findings as they are when there comes no draft."""
         try:
             draft = await self._desk.write("compose", request, tuple(found.values()), 0)
         except BudgetExceededError:
-            return Draft(await self._join(found)), 0, "budget"
+            return Draft(await self._join(found), is_findings=True), 0, "budget"
+        except ActivityError as error:
+            self._failure = _failure_of(error)
+            return Draft(await self._join(found), is_findings=True), 0, "failed"
         return await self._improve(request, draft)
 
     async def _join(self, found: dict[str, int]) -> Written:
         with self.step("join findings"):
             return await workflow.execute_activity_method(
                 ResearchActivities.join_findings,
-                JoinFindingsInput(questions=tuple(found), findings=tuple(found.values())),
+                JoinFindingsInput(
+                    questions=tuple(found), findings=tuple(found.values()), failure=self._failure
+                ),
                 activity_id="join-findings",
                 start_to_close_timeout=policies.DATABASE_TIMEOUT,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
@@ -196,6 +209,9 @@ class ResearchWorkflow(Flow):
                     best = Draft(draft, judged)
         except BudgetExceededError:
             return best, rounds, "budget"
+        except ActivityError as error:
+            self._failure = _failure_of(error)
+            return best, rounds, "failed"
         enough = best.confidence >= request.threshold
         return best, rounds, "confident" if enough else "max_rounds"
 
@@ -223,3 +239,10 @@ class ResearchWorkflow(Flow):
                 retry_policy=policies.DATABASE,
                 summary="save the report",
             )
+
+
+def _failure_of(error: ActivityError) -> str:
+    """Why a step failed for good; a cancel is no failure, and goes on."""
+    if is_cancelled_exception(error):
+        raise error
+    return reason_of(error)[:FAILURE_CHARS]

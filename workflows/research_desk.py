@@ -8,9 +8,9 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
-    from activities.research import ResearchActivities
+    from activities.research import WRITERS, ResearchActivities
     from durable_agents.agent.budget import Allowance, Budget
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.conversation import GeneratedObject, GenerateInput
     from durable_agents.models.errors import BudgetExceededError
     from durable_agents.models.research import (
@@ -81,7 +81,7 @@ class ResearchDesk:
                 max_cost_usd=allowance.max_cost_usd,
             ),
             activity_id="plan",
-            task_queue=queues.LLM,
+            task_queue=queue_of("research_planner"),
             start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
             schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
             heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
@@ -120,7 +120,7 @@ class ResearchDesk:
                 max_cost_usd=allowance.max_cost_usd,
             ),
             activity_id=f"{task}-{number}" if number else task,
-            task_queue=queues.LLM,
+            task_queue=queue_of(WRITERS[task][0]),
             start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
             schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
             heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
@@ -152,7 +152,7 @@ class ResearchDesk:
                 max_cost_usd=allowance.max_cost_usd,
             ),
             activity_id=f"evaluate-{number}",
-            task_queue=queues.LLM,
+            task_queue=queue_of("research_analyst"),
             start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
             schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
             heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

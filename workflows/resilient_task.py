@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.drafts import DraftActivities
     from activities.records import RecordActivities
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.conversation import LoggedError
     from durable_agents.models.drafts import SaveDraftInput, WriteDraftInput, WrittenDraft
     from durable_agents.models.errors import (
@@ -89,7 +89,7 @@ class ResilientTaskWorkflow(Flow):
                 DraftActivities.write_task_draft,
                 WriteDraftInput(agent=agent, task_id=task.task_id, user_id=user_id),
                 activity_id=step,
-                task_queue=queues.LLM,
+                task_queue=queue_of(agent),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=in_all,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

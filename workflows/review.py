@@ -7,7 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
     from activities.reviews import ReviewActivities
     from activities.shielding import to_its_end
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.approval import Outcome, RequestApprovalInput
     from durable_agents.models.drafts import WriteDraftInput
     from durable_agents.models.review import (
@@ -101,7 +101,7 @@ class ReviewWorkflow(ApprovalFlow):
                 DraftActivities.write_task_draft,
                 request,
                 activity_id=step.replace(" ", "-"),
-                task_queue=queues.LLM,
+                task_queue=queue_of(request.agent),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

@@ -6,9 +6,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
     from activities.interactions import InteractionActivities
     from durable_agents.agent.budget import Budget
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.agent.routes import GENERAL, ROUTES, Route
     from durable_agents.agent.toolbox import fenced
-    from durable_agents.models import queues
     from durable_agents.models.conversation import GenerateInput
     from durable_agents.models.route import (
         Classified,
@@ -75,7 +75,7 @@ class RoutingWorkflow(Flow):
                     user_id=request.user_id,
                 ),
                 activity_id="classify",
-                task_queue=queues.LLM,
+                task_queue=queue_of(CLASSIFIER),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

@@ -8,14 +8,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
     from activities.tickets import TicketActivities
     from durable_agents.agent.budget import Budget
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.conversation import (
         GenerateInput,
         LoggedError,
         QuotedMessage,
         Thought,
     )
-    from durable_agents.models.errors import BudgetExceededError
     from durable_agents.models.support import Judgement, SupportInput, SupportResult
     from durable_agents.models.tickets import (
         CreateTicketInput,
@@ -25,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import policies
     from workflows.agent_loop import AgentLoop
-    from workflows.flow import Flow, is_type, reason_of, type_of
+    from workflows.flow import Flow, reason_of, type_of
 
 AGENT = "support"
 JUDGE = "escalation_judge"
@@ -70,11 +69,11 @@ class SupportWorkflow(Flow):
         return self._result(loop, answered, decision, ticket)
 
     async def _decide(self, issue: int, answered: Thought | None, user_id: str) -> Judgement:
-        """Let the judge decide; people have to see what nobody could judge."""
+        """Let the judge decide; people have to see what nobody could judge, whatever the reason."""
         try:
             judgement = await self._judge(issue, answered, user_id)
         except ActivityError as error:
-            if is_cancelled_exception(error) or is_type(error, BudgetExceededError):
+            if is_cancelled_exception(error):
                 raise
             judgement = await self._not_judged(error)
         reason = judgement.reason[:REASON_CHARS]
@@ -109,7 +108,7 @@ class SupportWorkflow(Flow):
                 GenerationActivities.generate_object,
                 GenerateInput(agent=JUDGE, prompt=prompt, quoted=tuple(quoted), user_id=user_id),
                 activity_id="decide",
-                task_queue=queues.LLM,
+                task_queue=queue_of(JUDGE),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

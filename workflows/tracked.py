@@ -10,9 +10,15 @@ with workflow.unsafe.imports_passed_through():
     from activities.drafts import DraftActivities
     from activities.records import RecordActivities
     from activities.shielding import to_its_end
-    from durable_agents.models import queues
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.drafts import SaveDraftInput, WriteDraftInput, WrittenDraft
-    from durable_agents.models.tracked import StatusRow, TaskFacts, TrackedInput, TrackedResult
+    from durable_agents.models.tracked import (
+        RowStatus,
+        StatusRow,
+        TaskFacts,
+        TrackedInput,
+        TrackedResult,
+    )
     from workflows import policies
     from workflows.flow import Flow
 
@@ -24,28 +30,34 @@ class TrackedWorkflow(Flow):
     """Work through a task: validate it (init), process it (step1), save the result (step2).
 
     Takes the query `status`. A row of workflow_status tells where the run is, and how it
-    ended: completed, failed or cancelled. Rows of runs that were terminated or timed out,
-    which run no code, are closed by the workers' reconciler.
+    ended: completed, failed or cancelled. Once the result is saved it stands: the run
+    completes, whatever cancel or deadline comes then. Rows of runs that were terminated or timed
+    out, which run no code, are closed by the workers' reconciler.
     """
 
     def __init__(self) -> None:
-        """Begin before the first step."""
+        """Begin before the first step, with nothing saved."""
         super().__init__()
         self._row_step = "init"
+        self._saved: TrackedResult | None = None
 
     @workflow.run
     async def run(self, request: TrackedInput) -> TrackedResult:
         """Work through the task; the row tells the end, whatever it is."""
         try:
-            result = await self._to_deadline(request.deadline_s, self._work(request))
+            return await self._to_deadline(request.deadline_s, self._work(request))
         except (Exception, asyncio.CancelledError) as error:
-            status = "cancelled" if is_cancelled_exception(error) else "failed"
-            row = StatusRow(status=status, step=self._row_step, error=self._error[:1000])
-            # The run's own failure is what counts, also when a cancel follows it.
-            with contextlib.suppress(ActivityError, asyncio.CancelledError):
-                await to_its_end(self._save_row(row, "row-closed"))
-            raise
-        return result
+            if self._saved is None:
+                await self._close_row("cancelled" if is_cancelled_exception(error) else "failed")
+                raise
+        self._state, self._error = "completed", ""
+        return self._saved
+
+    async def _close_row(self, status: RowStatus) -> None:
+        """Say in the row how the run ends; its own failure counts, also when a cancel follows."""
+        row = StatusRow(status=status, step=self._row_step, error=self._error[:1000])
+        with contextlib.suppress(ActivityError, asyncio.CancelledError):
+            await to_its_end(self._save_row(row, "row-closed"))
 
     async def _work(self, request: TrackedInput) -> TrackedResult:
         await self._enter("init")
@@ -53,10 +65,15 @@ class TrackedWorkflow(Flow):
         await self._enter("step1")
         draft = await self._process(task, request.user_id or task.user_id)
         await self._enter("step2")
-        result = await self._save_result(task.task_id, draft)
+        return await to_its_end(self._finish(task.task_id, draft))
+
+    async def _finish(self, task_id: str, draft: WrittenDraft) -> TrackedResult:
+        """Save the result, and say so in the row: both, whatever cancel or deadline comes."""
+        result = await self._save_result(task_id, draft)
+        self._saved = TrackedResult(task_id=task_id, result=result, model=draft.model)
         self._row_step = "complete"
         await self._save_row(StatusRow(status="completed", step="complete"), "row-complete")
-        return TrackedResult(task_id=task.task_id, result=result, model=draft.model)
+        return self._saved
 
     async def _enter(self, step: str) -> None:
         """Say in the row which step begins."""
@@ -92,7 +109,7 @@ class TrackedWorkflow(Flow):
                 DraftActivities.write_task_draft,
                 WriteDraftInput(agent=AGENT, task_id=task.task_id, user_id=user_id),
                 activity_id="step1",
-                task_queue=queues.LLM,
+                task_queue=queue_of(AGENT),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

@@ -5,6 +5,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
     from activities.weather import WeatherActivities
+    from durable_agents.agent.model_queues import queue_of
     from durable_agents.models import queues
     from durable_agents.models.conversation import GeneratedText, GenerateInput
     from durable_agents.models.weather_advice import (
@@ -62,7 +63,7 @@ class WeatherAdviceWorkflow(Flow):
                 GenerationActivities.generate_text,
                 GenerateInput(agent=AGENT, prompt=prompt, user_id=user_id),
                 activity_id="advise",
-                task_queue=queues.LLM,
+                task_queue=queue_of(AGENT),
                 start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
                 schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
                 heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,

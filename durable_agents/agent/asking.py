@@ -11,25 +11,29 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from durable_agents.agent.allowance import left_of, output_limit
+from durable_agents.agent.answer_lengths import AnswerLengths
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.context import estimate_tokens
 from durable_agents.agent.definition import AgentDefinition
+from durable_agents.agent.patience import PATIENCE, after_failure
 from durable_agents.agent.prices import Prices
+from durable_agents.agent.quotas import Quotas
 from durable_agents.clients.completion import ChatAnswer
 from durable_agents.clients.model import ChatRequest
 from durable_agents.db.engine import Database
 from durable_agents.db.threads import Step
-from durable_agents.db.usage import CallRecord, record_call, usage_of_step
+from durable_agents.db.usage import CallRecord, failures_of_step, record_call, usage_of_step
 from durable_agents.models.errors import (
     DurableAgentsError,
     ModelOutputError,
     ModelRequestError,
     ModelUnavailableError,
+    QuotaSizeError,
+    QuotaWaitError,
 )
 from durable_agents.models.status import Usage
 
 ASK_AGAIN = 2
-PATIENCE = 3  # attempts; then a model that cannot be reached has failed, if there is another
 
 
 class ChatModel(Protocol):
@@ -87,33 +91,45 @@ class Asker:
         model: The client.
         database: Where the usage of failed calls is recorded.
         prices: What tokens cost.
+        quotas: What limits the calls; nothing when left out.
     """
 
-    def __init__(self, model: ChatModel, database: Database, prices: Prices) -> None:
+    def __init__(
+        self, model: ChatModel, database: Database, prices: Prices, quotas: Quotas | None = None
+    ) -> None:
         self._model = model
         self._database = database
         self._prices = prices
+        self._quotas = quotas or Quotas(database)
+        self._lengths = AnswerLengths()
 
     async def ask(self, agent: AgentDefinition, question: Question, site: CallSite) -> Asked:
         """Ask the agent's models in order of preference, the next when one fails for good.
 
-        One that cannot be reached is asked again by the next attempts; from the third on the
-        next model takes its place.
+        One that cannot be reached is asked again by the next attempts; from the third failure
+        on the next model takes its place. A quota of our own that is used up is waited for; a
+        wait that the provider asked for counts from the third attempt on as a failure does.
 
         Raises:
             ModelUnavailableError: Another try may help.
+            QuotaWaitError: The quota is used up for longer than an activity waits.
+            ModelOutageError: The models could not be reached eight times in a row.
             ModelRequestError: Every model failed, the last because its server refuses.
             ModelOutputError: Every model failed, the last because its answer stays unusable.
             BudgetExceededError: What is left does not suffice for an answer.
         """
         records: list[CallRecord] = []
-        spent = await self._spent_before(site, question)
+        spent, failures = await self._before(site, question)
         question = replace(question, allowance=left_of(question.allowance, spent))
         models = agent.models or (await self._model.default_model(),)
         try:
-            answer = await self._first_answer(models, agent, question, site, records)
-        except (DurableAgentsError, asyncio.CancelledError):
+            answer = await self._first_answer(
+                models, agent, question, site, records, failures=failures
+            )
+        except (DurableAgentsError, asyncio.CancelledError) as error:
             await asyncio.shield(self._store(records))
+            if isinstance(error, ModelUnavailableError):
+                raise after_failure(error, failures + 1, site.attempt) from error
             raise
         return Asked(answer, spent + _total(records), tuple(records))
 
@@ -124,6 +140,8 @@ class Asker:
         question: Question,
         site: CallSite,
         records: list[CallRecord],
+        *,
+        failures: int,
     ) -> ChatAnswer:
         """The answer of the first model that gives one."""
         *others, last = models
@@ -132,19 +150,22 @@ class Asker:
             try:
                 return await self._ask_model(model, agent, question, site, records)
             except ModelUnavailableError as error:
-                if site.attempt < PATIENCE:
+                if failures + 1 < PATIENCE:
                     raise
                 reasons.append(error.message)
-            except (ModelRequestError, ModelOutputError) as error:
+            except QuotaWaitError as error:
+                if not error.held or site.attempt < PATIENCE:
+                    raise
+                reasons.append(error.message)
+            except (ModelRequestError, ModelOutputError, QuotaSizeError) as error:
                 reasons.append(error.message)
         try:
             return await self._ask_model(last, agent, question, site, records)
         except (ModelRequestError, ModelOutputError) as error:
             if not reasons:
                 raise
-            told = " ".join(reasons)
             raise type(error)(
-                f"{error.message} The models before it failed as well: {told}"
+                f"{error.message} The models before it failed as well: {' '.join(reasons)}"
             ) from None
 
     async def _ask_model(
@@ -188,15 +209,20 @@ class Asker:
         site: CallSite,
         records: list[CallRecord],
     ) -> ChatAnswer:
-        """Ask once and note what it used."""
-        started = time.perf_counter()
-        try:
-            answer = await self._model.chat(request)
-        except DurableAgentsError as error:
-            records.append(
-                self._record(request, agent, site, started, outcome=type(error).__name__)
-            )
-            raise
+        """Ask once, when it is its turn, and note what it used."""
+        async with self._quotas.turn(
+            agent.quota, request.model, lambda: self._lengths.size(agent.name, request)
+        ) as spent:
+            started = time.perf_counter()
+            try:
+                answer = await self._model.chat(request)
+            except DurableAgentsError as error:
+                records.append(
+                    self._record(request, agent, site, started, outcome=type(error).__name__)
+                )
+                raise
+            spent.tokens = answer.input_tokens + answer.output_tokens
+            self._lengths.note(agent.name, request.model, answer.output_tokens)
         records.append(self._record(request, agent, site, started, outcome="ok", answer=answer))
         return answer
 
@@ -224,15 +250,19 @@ class Asker:
             latency_ms=round((time.perf_counter() - started) * 1000),
         )
 
-    async def _spent_before(self, site: CallSite, question: Question) -> Usage:
-        """What the step has used before, in earlier attempts as well."""
+    async def _before(self, site: CallSite, question: Question) -> tuple[Usage, int]:
+        """What the step has used before, and how many attempts failed since an answer."""
         if site.attempt == 1 and not question.asked_before:
-            return Usage()
+            return Usage(), 0
+        step = Step(site.run_id, site.step)
         async with self._database.statement() as connection:
-            return await usage_of_step(connection, Step(site.run_id, site.step))
+            used = await usage_of_step(connection, step)
+            return used, await failures_of_step(connection, step)
 
     async def _store(self, records: Sequence[CallRecord]) -> None:
         """Record the usage of a question that failed."""
+        if not records:
+            return
         async with self._database.transaction() as connection:
             for record in records:
                 await record_call(connection, record)

@@ -50,6 +50,8 @@ class AgentDefinition:
         output_type: The type of its answer; None means text.
         limits: What one of its model calls may take.
         knows_user: Whether it is told the id of the customer for whom it works.
+        quota: The quota of its model calls, which then have a task queue of their own; empty
+            means the default. QUOTAS limits it.
     """
 
     name: str
@@ -59,6 +61,7 @@ class AgentDefinition:
     output_type: type[BaseModel] | None = None
     limits: AgentLimits = AgentLimits()
     knows_user: bool = False
+    quota: str = ""
 
     def instructions_for(self, user_id: str) -> str:
         """The system message in a run that works for a user."""

@@ -21,7 +21,10 @@ PUBLISHED: Mapping[str, Price] = {
     "gpt-4.1-nano": (0.1, 0.4),
     "gpt-4o": (2.5, 10.0),
     "gpt-4o-mini": (0.15, 0.6),
+    "text-embedding-3-small": (0.02, 0.0),
+    "text-embedding-3-large": (0.13, 0.0),
     "simulator-extractive-1": (0.0, 0.0),
+    "simulator-embedding-1": (0.0, 0.0),
 }
 
 

@@ -9,6 +9,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from durable_agents.db.engine import Database
+from durable_agents.db.vectors import EmbeddedTexts
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ToolContext:
         geocoding_url: Base address of Open-Meteo's geocoding service.
         forecast_url: Base address of Open-Meteo's forecast service.
         fetch_allow: Exact host:port pairs that fetching may reach although they are private.
+        embed_query: Gives a query its vector; None where no embedding model is configured.
     """
 
     database: Database
@@ -37,6 +39,7 @@ class ToolContext:
     geocoding_url: str = ""
     forecast_url: str = ""
     fetch_allow: frozenset[str] = frozenset()
+    embed_query: Callable[[str], Awaitable[EmbeddedTexts]] | None = None
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
 
 def _checked_port(url: httpx2.URL) -> int:
+    if not url.scheme:
+        raise ForbiddenAddressError(
+            "The address may not be fetched: a whole one has to begin with http:// or https://."
+        )
     if url.scheme not in DEFAULT_PORTS or not url.host:
         raise ForbiddenAddressError(
             f"{shown(url)} may not be fetched: only http:// and https:// addresses may."

@@ -141,7 +141,7 @@ class StripeGateway:
             if datetime.now(UTC) - asked_until < SETTLED_AFTER:
                 raise PaymentUnavailableError(
                     f"Whether order {order_id} was charged is not known yet: Stripe has no "
-                    "payment for it so far. It is looked up again."
+                    "payment for it so far. Look it up again in half a minute."
                 )
             return None
         if intent.status == "succeeded":
@@ -181,7 +181,7 @@ class StripeGateway:
                 return refunded
         raise PaymentUnavailableError(
             f"Stripe answers every try to refund the payment {intent.id} with a failure. "
-            "It is tried again."
+            "See its dashboard, and try again later."
         )
 
     async def _cancel(self, intent: stripe.PaymentIntent) -> None:
@@ -204,7 +204,7 @@ class StripeGateway:
         if intent.status == "processing":
             raise PaymentUnavailableError(
                 f"The payment {intent.id} is still being processed at Stripe. "
-                "It is looked up again."
+                "Look it up again in a while."
             )
         told = intent.last_payment_error
         reason = (told.message if told else "") or f"Stripe says {intent.status}"
@@ -263,4 +263,6 @@ def _named(error: stripe.StripeError) -> DurableAgentsError:
         return PaymentRequestError(
             f"Stripe refuses the request ({told}). Correct the order or its card."
         )
-    return PaymentUnavailableError(f"Stripe does not answer as it should ({told}). Asked again.")
+    return PaymentUnavailableError(
+        f"Stripe does not answer as it should ({told}). Another try may go through."
+    )

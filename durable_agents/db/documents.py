@@ -121,3 +121,9 @@ async def save_analysis(
     await connection.execute(
         statement.on_conflict_do_update(index_elements=[Analysis.run_id], set_=values)
     )
+
+
+async def ids_after(connection: AsyncConnection, after: str, limit: int) -> list[str]:
+    """Ids of documents in their order; the next page begins after the last one of this."""
+    query = select(Document.document_id).where(Document.document_id > after)
+    return list(await connection.scalars(query.order_by(Document.document_id).limit(limit)))

@@ -133,6 +133,13 @@ async def stored(connection: AsyncConnection, *, key: str) -> JSON:
     )
 
 
+async def note_result(
+    connection: AsyncConnection, *, key: str, generation: int, result: JSON
+) -> None:
+    """Keep what came of an effect that was claimed first and done after, outside the database."""
+    await _store_result(connection, key=key, generation=generation, result=result)
+
+
 async def claims(connection: AsyncConnection, *, key: str) -> list[Claim]:
     """All generations of a key, oldest first."""
     found = await connection.execute(

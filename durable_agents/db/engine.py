@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
+from psycopg.errors import IdleInTransactionSessionTimeout
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -19,6 +20,7 @@ from durable_agents.models.errors import (
 CONNECT_TIMEOUT_S = 3
 POOL_TIMEOUT_S = 10  # a burst of steps waits for its turn
 STATEMENT_TIMEOUT_MS = 4500  # a mutation closes within 5 s
+IDLE_IN_TRANSACTION_S = 10.0  # of a process that froze: nobody waits for its locks for longer
 
 
 class Database:
@@ -27,12 +29,19 @@ class Database:
     Args:
         url: `postgresql://USER:PASSWORD@HOST:PORT/NAME`, or any form that SQLAlchemy reads.
         pool_size: How many connections are kept; as many again are opened under load.
+        idle_in_transaction_s: The longest that a transaction may stand still; it is then lost.
 
     Raises:
         ConfigurationError: The address is not one of PostgreSQL.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        idle_in_transaction_s: float = IDLE_IN_TRANSACTION_S,
+    ) -> None:
         try:
             parsed = make_url(url)
         except (ArgumentError, ValueError) as error:
@@ -44,7 +53,11 @@ class Database:
                 f"DATABASE_URL names {parsed.drivername}, but only PostgreSQL is supported."
             )
         self.url = parsed.set(drivername="postgresql+psycopg")
-        options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        idle_ms = int(idle_in_transaction_s * 1000)
+        options = (
+            f"-c statement_timeout={STATEMENT_TIMEOUT_MS} "
+            f"-c idle_in_transaction_session_timeout={idle_ms}"
+        )
         self._engine = create_async_engine(
             self.url,
             pool_size=pool_size,
@@ -97,7 +110,13 @@ def _failures_named() -> Generator[None]:
             f"The database does not answer: {_first_line(error)} "
             "Check DATABASE_URL and that the server runs."
         ) from error
-    except DBAPIError as error:  # data that does not fit; the statement stays out of sight
+    except DBAPIError as error:
+        if isinstance(error.orig, IdleInTransactionSessionTimeout):
+            raise DatabaseUnavailableError(
+                "The process stood still in a transaction for too long, and the database undid "
+                "it. Try again."
+            ) from error
+        # data that does not fit; the statement stays out of sight
         raise DatabaseRefusedError(
             f"The database refuses what was to be written: {_first_line(error)}"
         ) from error

@@ -7,7 +7,7 @@ the table of effects.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Identity, Index, Integer, Numeric, UniqueConstraint
+from sqlalchemy import ForeignKey, Identity, Index, Integer, Numeric, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -63,6 +63,36 @@ class Payment(Base):
     status: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     refunded_at: Mapped[datetime | None]
+
+
+class Refund(Base):
+    """The refund of a charge of an order, from when the charge is closed until it is settled.
+
+    `workflow_id` in `namespace` names who is at it, `run_id` the first run of its chain, which a
+    reset keeps.
+    While `settled_at` is empty nobody knows that the money is back. `outcome` then is refunded,
+    nothing (there was nothing to give back), or abandoned: `decided_by` gave it up, for `reason`.
+    `reservation` is the generation of the stock that was held for the order.
+    """
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        Index("refunds_open", "touched_at", postgresql_where=text("settled_at IS NULL")),
+    )
+
+    order_id: Mapped[str] = mapped_column(primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer, primary_key=True)
+    reservation: Mapped[int] = mapped_column(Integer, server_default="0")
+    payment: Mapped[str] = mapped_column(server_default="")
+    namespace: Mapped[str]
+    workflow_id: Mapped[str]
+    run_id: Mapped[str]
+    outcome: Mapped[str] = mapped_column(server_default="")
+    reason: Mapped[str] = mapped_column(server_default="")
+    decided_by: Mapped[str] = mapped_column(server_default="")
+    began_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    touched_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    settled_at: Mapped[datetime | None]
 
 
 class Notification(Base):

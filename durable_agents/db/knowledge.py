@@ -1,25 +1,37 @@
-"""The knowledge base: documents, and full-text search in their chunks."""
+"""Search in the knowledge base: by words and by meaning, put together.
 
-import hashlib
-import json
+The two rankings are joined by reciprocal rank fusion (Cormack, Clarke and Büttcher 2009,
+"Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods"): a passage
+scores 1 / (60 + rank) in each, so that the scores themselves, which cannot be compared, play no
+part.
+"""
+
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from sqlalchemy import ColumnElement, Text, cast, delete, func, select
-from sqlalchemy.dialects.postgresql import TSQUERY, insert
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from durable_agents.db.chunking import CHUNKING, excerpt, split
+from durable_agents.db.chunking import excerpt
+from durable_agents.db.full_text import (
+    LANGUAGE,
+    any_word,
+    matching,
+    readable,
+)
 from durable_agents.db.tables import Chunk, Document
-from durable_agents.models.errors import InputError
+from durable_agents.db.vectors import EmbeddedTexts, nearest
 
 EXCERPT_CHARS = 500
-MAX_QUERY_CHARS = 1000
-LANGUAGE = "english"
-BELOW_ONE = 32  # ts_rank: brings the rank r between 0 and 1, as r / (r + 1)
+CANDIDATES = 40  # of each ranking
+FUSION = 60  # the constant of the paper
 MARK_START, MARK_END = "\ue000", "\ue001"  # characters of private use, so not in documents
 MARKS = re.compile(f"[{MARK_START}{MARK_END}]")
 HEADLINE = f'HighlightAll=true, StartSel="{MARK_START}", StopSel="{MARK_END}"'
+
+FoundBy = Literal["words", "meaning", "both"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,7 @@ class Hit:
         source: Where the document came from.
         excerpt: The part that fits best, about 500 characters at most.
         score: How well it fits, above 0 and below 1; comparable within one search only.
+        found_by: Whether its words were found, its meaning, or both.
     """
 
     document_id: str
@@ -39,96 +52,75 @@ class Hit:
     source: str
     excerpt: str
     score: float
+    found_by: FoundBy = "words"
 
 
-async def search(connection: AsyncConnection, query: str, limit: int = 5) -> list[Hit]:
-    """Find the passages that fit a query best, the best one first.
-
-    Passages with all the words are taken alone when there are enough of them, else those with
-    any; the more words a passage has, and the closer together, the better it fits.
+async def search(
+    connection: AsyncConnection,
+    query: str,
+    limit: int = 5,
+    *,
+    meaning: EmbeddedTexts | None = None,
+) -> list[Hit]:
+    """Find the passages that fit a query best, the best one first. For a transaction.
 
     Args:
         connection: Where to look.
         query: Words, as a person would type them. A "phrase" or a `-word` weighs in the order.
         limit: How many passages at most.
+        meaning: The query's vector; without it words alone are looked for.
     """
-    words = query[:MAX_QUERY_CHARS]
-    every = func.websearch_to_tsquery(LANGUAGE, words)
-    plain = cast(func.plainto_tsquery(LANGUAGE, words), Text)
-    some = cast(func.replace(plain, " & ", " | "), TSQUERY)
-    hits = await _find(connection, every, every=every, some=some, limit=limit)
-    if len(hits) >= limit:
-        return hits
-    return await _find(connection, some, every=every, some=some, limit=limit)
+    words, limit = readable(query), max(limit, 0)
+    most = max(limit, CANDIDATES)
+    near = await nearest(connection, meaning.model, meaning.vectors[0], most) if meaning else []
+    named = await matching(connection, words, most if meaning else limit)
+    scores = fused(named, near)
+    best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
+    found: dict[int, FoundBy] = {chunk: _found_by(chunk in named, chunk in near) for chunk in best}
+    return await _read(connection, words, {chunk: scores[chunk] for chunk in best}, found)
 
 
-async def add_document(
-    connection: AsyncConnection, *, document_id: str, title: str, source: str, content: str
-) -> int:
-    """Add a document or bring it up to date. For a transaction: its chunks go with it.
-
-    Returns:
-        How many chunks were written; 0 when the document was there unchanged.
-
-    Raises:
-        InputError: There is no text in it.
-    """
-    if not content.strip():
-        raise InputError(f"The document {document_id} is empty: give it some text.")
-    row = {"title": title, "source": source, "content": content}
-    digest = hashlib.sha256(json.dumps([CHUNKING, row], sort_keys=True).encode()).hexdigest()
-    statement = insert(Document).values(document_id=document_id, content_hash=digest, **row)
-    changed = await connection.scalar(
-        statement.on_conflict_do_update(
-            index_elements=[Document.document_id],
-            set_={**row, "content_hash": digest},
-            where=Document.content_hash != digest,
-        ).returning(Document.document_id)
-    )
-    if changed is None:
-        return 0
-    await connection.execute(delete(Chunk).where(Chunk.document_id == document_id))
-    chunks = [
-        {"document_id": document_id, "position": position, "content": text}
-        for position, text in enumerate(split(title, content))
-    ]
-    await connection.execute(insert(Chunk), chunks)
-    return len(chunks)
+def fused(*rankings: Sequence[int]) -> dict[int, float]:
+    """The score of everything that is in at least one ranking, each of which is best first."""
+    scores = dict[int, float]()
+    for ranking in rankings:
+        for rank, one in enumerate(ranking, 1):
+            scores[one] = scores.get(one, 0) + 1 / (FUSION + rank)
+    return scores
 
 
-async def _find(
+def _found_by(by_words: bool, by_meaning: bool) -> FoundBy:
+    if by_words and by_meaning:
+        return "both"
+    return "words" if by_words else "meaning"
+
+
+async def _read(
     connection: AsyncConnection,
-    condition: ColumnElement[str],
-    *,
-    every: ColumnElement[str],
-    some: ColumnElement[str],
-    limit: int,
+    words: str,
+    scores: dict[int, float],
+    found: dict[int, FoundBy],
 ) -> list[Hit]:
-    # ts_rank counts different words, ts_rank_cd how close together all of them stand.
-    score = (
-        func.ts_rank(Chunk.words, some, BELOW_ONE) + func.ts_rank_cd(Chunk.words, every, BELOW_ONE)
-    ) / 2
-    best = (
-        select(Chunk.chunk_id, Chunk.document_id, Chunk.content, score.label("score"))
-        .where(Chunk.words.op("@@")(condition))
-        .order_by(score.desc(), Chunk.chunk_id)
-        .limit(max(limit, 0))
-        .subquery()
-    )
+    """The passages of some chunks, with the excerpt that fits the words best."""
+    if not scores:
+        return []
     # The marks are set for the chosen passages only: that parses their text again.
-    marked = func.ts_headline(LANGUAGE, best.c.content, some, HEADLINE).label("marked")
+    marked = func.ts_headline(LANGUAGE, Chunk.content, any_word(words), HEADLINE).label("marked")
     rows = await connection.execute(
-        select(best.c.document_id, Document.title, Document.source, best.c.score, marked)
-        .join(Document, Document.document_id == best.c.document_id)
-        .order_by(best.c.score.desc(), best.c.chunk_id)
+        select(Chunk.chunk_id, Chunk.document_id, Document.title, Document.source, marked)
+        .join(Document, Document.document_id == Chunk.document_id)
+        .where(Chunk.chunk_id.in_(scores))
     )
+    by_id = {row.chunk_id: row for row in rows}
     return [
         Hit(
             document_id=row.document_id,
             title=row.title,
             source=row.source,
             excerpt=excerpt(row.marked, MARKS, EXCERPT_CHARS),
-            score=row.score,
+            score=score,
+            found_by=found[chunk],
         )
-        for row in rows
+        for chunk, score in scores.items()
+        if (row := by_id.get(chunk)) is not None
     ]

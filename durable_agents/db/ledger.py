@@ -162,5 +162,5 @@ async def _read(connection: AsyncConnection, order_id: str, generation: int) -> 
 
 def _unavailable(what: str) -> PaymentUnavailableError:
     return PaymentUnavailableError(
-        f"The payment gateway (the ledger) does not answer: {what}. It is asked again."
+        f"The payment gateway (the ledger) does not answer: {what}. Another try may go through."
     )

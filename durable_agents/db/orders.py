@@ -12,7 +12,7 @@ from pydantic import Field
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from durable_agents.db import effects
+from durable_agents.db import effects, refunds
 from durable_agents.db.engine import Database
 from durable_agents.db.flow_tables import Order, Product
 from durable_agents.models.base import Record
@@ -31,6 +31,9 @@ from durable_agents.models.order import (
     ReserveInput,
     UndoInput,
 )
+from durable_agents.models.saga import Undone
+
+_BACK_BEFORE = "what order {0} had reserved was back in stock before"
 
 
 class ProductRecord(Record):
@@ -71,6 +74,7 @@ async def reserve(database: Database, request: ReserveInput) -> Reservation:
     Raises:
         NotFoundError: There is no such order.
         InsufficientStockError: Less is in stock.
+        RefundUnderWayError: What it was charged before is not given back yet.
     """
     order_id = request.order_id
     known = await look_up(database, order_id)
@@ -79,6 +83,7 @@ async def reserve(database: Database, request: ReserveInput) -> Reservation:
 
     async def write(connection: AsyncConnection) -> effects.JSON:
         order = await order_row(connection, order_id, lock=True)
+        await refunds.require_settled(connection, order_id)
         cents = await _take(connection, order)
         await set_status(connection, order_id, "reserved")
         return {"amount_cents": cents}
@@ -88,7 +93,10 @@ async def reserve(database: Database, request: ReserveInput) -> Reservation:
     held = await effects.once(database, key=key, request=asked, run_id=request.chain, write=write)
     async with database.transaction() as connection:
         order = await order_row(connection, order_id, lock=True)
-        if order.status == "undoing":  # whose compensation was given up: go on from there
+        await refunds.require_settled(connection, order_id)
+        if order.status == "undoing":
+            # The charge is given back or given up, and what would release the stock was given up
+            # or cut off: go on from there. If it is only late, this run is undone with it.
             await set_status(connection, order_id, "reserved")
         generation = await open_generation(connection, key)
         charged = await effects.claims(connection, key=key_of(order_id, "charge"))
@@ -97,19 +105,23 @@ async def reserve(database: Database, request: ReserveInput) -> Reservation:
     return stored.model_copy(update={"generation": generation, "charge": closed + 1})
 
 
-async def release(database: Database, request: UndoInput) -> bool:
-    """Put what was reserved back into stock; tells whether something was.
+async def release(database: Database, request: UndoInput) -> Undone:
+    """Put what was reserved back into stock; tells whether it is there, by this run or another.
 
     An order that is fulfilled keeps what it has.
     """
     key = key_of(request.order_id, "reserve")
     async with database.transaction() as connection:
-        claim = await effects.open_claim(connection, key=key)
-        if claim is None or not _is_meant(claim, request):
-            return False
+        await effects.open_claim(connection, key=key)
+        found = await effects.claims(connection, key=key)
+        claim = next((claim for claim in reversed(found) if _is_meant(claim, request)), None)
+        if claim is None:
+            return Undone()
+        if not claim.is_open:
+            return Undone(happened=True, note=_BACK_BEFORE.format(request.order_id))
         order = await order_row(connection, request.order_id, lock=True)
         if order.status == "fulfilled":
-            return False
+            return Undone(note=kept(request.order_id))
         await effects.close(connection, key=key)
         await connection.execute(
             update(Product)
@@ -117,7 +129,7 @@ async def release(database: Database, request: UndoInput) -> bool:
             .values(stock=Product.stock + order.quantity)
         )
         await set_status(connection, request.order_id, "cancelled")
-        return True
+        return Undone(happened=True)
 
 
 async def fulfil(database: Database, request: FulfilInput) -> Fulfilment:
@@ -219,6 +231,11 @@ async def set_status(
         .where(Order.order_id == order_id)
         .values(status=status, updated_at=func.now(), **values)
     )
+
+
+def kept(order_id: str) -> str:
+    """Say that an order keeps what a run that shared it would undo."""
+    return f"order {order_id} is fulfilled by another run: it keeps its stock and its charge"
 
 
 def undone_meanwhile(order_id: str) -> OrderUndoneError:

@@ -3,9 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Identity, Index, Integer, LargeBinary, SmallInteger
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+)
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from durable_agents.db.tables import NOW, Base
@@ -13,12 +23,18 @@ from durable_agents.db.tables import NOW, Base
 QUEUED = sql("status = 'queued'")
 DELAYED = sql("status = 'delayed'")
 RUNNING = sql("status = 'running'")
-TO_TELL = sql("told_at IS NULL AND finished_at IS NOT NULL AND on_complete IS NOT NULL")
+TO_TELL = sql("tell_at IS NOT NULL")
+KEYED = sql("key IS NOT NULL")
+BATCHED = sql("batch IS NOT NULL")
 FINISHED = sql("finished_at IS NOT NULL")
 
 
 class Pool(Base):
-    """A work pool: at most `max_parallelism` of its jobs run at once, none while it is paused."""
+    """A work pool: at most `max_parallelism` of its jobs run at once, none while it is paused.
+
+    Its lanes run in one Temporal namespace, that of whoever woke them first: lanes of two would
+    run twice as many jobs.
+    """
 
     __tablename__ = "pools"
 
@@ -26,11 +42,16 @@ class Pool(Base):
     max_parallelism: Mapped[int] = mapped_column(Integer, server_default="10")
     is_paused: Mapped[bool] = mapped_column(Boolean, server_default="false")
     retention_s: Mapped[int] = mapped_column(Integer, server_default="604800")
+    namespace: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class PoolLane(Base):
-    """A lane of a pool: the workflow that runs one job at a time. It is asleep when it ended."""
+    """A lane of a pool: the workflow that runs one job at a time. It is asleep when it ended.
+
+    `turn` is the clock of the lane's run, in microseconds, at its latest claim: an older claim,
+    of a step that was overtaken, is refused. A lane that waits for delayed jobs `wakes_at`.
+    """
 
     __tablename__ = "pool_lanes"
 
@@ -39,6 +60,8 @@ class PoolLane(Base):
     )
     lane: Mapped[int] = mapped_column(Integer, primary_key=True)
     state: Mapped[str] = mapped_column(server_default="asleep")  # awake, waiting or asleep
+    turn: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    wakes_at: Mapped[datetime | None]
     changed_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
@@ -52,20 +75,27 @@ class PoolShare(Base):
     )
     priority: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     tenant: Mapped[str] = mapped_column(primary_key=True)
-    reached: Mapped[float] = mapped_column(DOUBLE_PRECISION)
+    reached: Mapped[float] = mapped_column(Double)
 
 
 class JobBatch(Base):
-    """Jobs that belong together, and whom to tell when all of them are finished."""
+    """Jobs that belong together, and whom to tell when all of them are finished.
+
+    That is due at `tell_at`, which moves on while somebody is at it.
+    """
 
     __tablename__ = "job_batches"
+    __table_args__ = (Index("job_batches_to_tell", "pool", "tell_at", postgresql_where=TO_TELL),)
 
     batch: Mapped[str] = mapped_column(primary_key=True)
     pool: Mapped[str] = mapped_column(ForeignKey("pools.pool", ondelete="CASCADE"))
     about: Mapped[str] = mapped_column(server_default="")
     fingerprint: Mapped[str] = mapped_column(server_default="")
     sealed: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    on_complete: Mapped[Any | None] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    tell_at: Mapped[datetime | None]
+    told_at: Mapped[datetime | None]
 
 
 class Job(Base):
@@ -74,7 +104,8 @@ class Job(Base):
     `status` is queued, delayed (until `not_before`), running, done, failed or cancelled. `rank`
     orders the jobs of one priority so that tenants take turns by their weight. `fence` counts
     how often the job was handed out: what an older holder wants to write is refused. `claim`
-    names the lane's run and step that holds it.
+    names the lane's run and step that holds it. Who waits for its end is told at `tell_at`, which
+    moves on while somebody is at it.
     """
 
     __tablename__ = "jobs"
@@ -83,9 +114,9 @@ class Job(Base):
         Index("jobs_delayed", "pool", "not_before", postgresql_where=DELAYED),
         Index("jobs_running", "pool", "lane", postgresql_where=RUNNING),
         Index("jobs_claim", "claim", unique=True, postgresql_where=RUNNING),
-        Index("jobs_key", "pool", "key", unique=True),
-        Index("jobs_batch", "batch", "status"),
-        Index("jobs_to_tell", "pool", postgresql_where=TO_TELL),
+        Index("jobs_key", "pool", "key", unique=True, postgresql_where=KEYED),
+        Index("jobs_batch", "batch", "status", postgresql_where=BATCHED),
+        Index("jobs_to_tell", "pool", "tell_at", postgresql_where=TO_TELL),
         Index("jobs_finished", "finished_at", postgresql_where=FINISHED),
     )
 
@@ -96,12 +127,12 @@ class Job(Base):
     batch: Mapped[str | None]
     tenant: Mapped[str] = mapped_column(server_default="")
     priority: Mapped[int] = mapped_column(SmallInteger, server_default="3")
-    weight: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default="1")
-    rank: Mapped[float] = mapped_column(DOUBLE_PRECISION)
+    weight: Mapped[float] = mapped_column(Double, server_default="1")
+    rank: Mapped[float] = mapped_column(Double)
     payload: Mapped[Any] = mapped_column(JSONB)
     about: Mapped[str] = mapped_column(server_default="")
     retry: Mapped[Any | None] = mapped_column(JSONB)
-    timeout_s: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default="300")
+    timeout_s: Mapped[float] = mapped_column(Double, server_default="300")
     on_complete: Mapped[Any | None] = mapped_column(JSONB)
     status: Mapped[str] = mapped_column(server_default="queued")
     not_before: Mapped[datetime | None]
@@ -116,6 +147,7 @@ class Job(Base):
     enqueued_at: Mapped[datetime] = mapped_column(server_default=NOW)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    tell_at: Mapped[datetime | None]
     told_at: Mapped[datetime | None]
 
 
@@ -129,15 +161,19 @@ class Quota(Base):
     __tablename__ = "quotas"
 
     quota: Mapped[str] = mapped_column(primary_key=True)
-    level: Mapped[float] = mapped_column(DOUBLE_PRECISION)
+    level: Mapped[float] = mapped_column(Double)
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
     not_before: Mapped[datetime | None]
 
 
 class Upload(Base):
-    """What a person gave to be ingested, as it came: bytes, or only the address to fetch."""
+    """What a person gave to be ingested, as it came: bytes, or only the address to fetch.
+
+    It is deleted with what its job writes; one whose job failed, with the next upload.
+    """
 
     __tablename__ = "uploads"
+    __table_args__ = (Index("uploads_source", "source"),)
 
     upload_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     source: Mapped[str]
@@ -145,4 +181,5 @@ class Upload(Base):
     media_type: Mapped[str] = mapped_column(server_default="")
     content: Mapped[bytes | None] = mapped_column(LargeBinary)
     digest: Mapped[str] = mapped_column(server_default="")
+    job_id: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)

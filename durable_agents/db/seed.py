@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from durable_agents.db import knowledge
+from durable_agents.db import library
 from durable_agents.db.accounts import AccountRecord
 from durable_agents.db.engine import Database
 from durable_agents.db.flow_tables import Order, Product
@@ -64,7 +64,7 @@ async def seed(database: Database, folder: Path = Path("examples")) -> SeedCount
         await _save_tasks(connection, tasks)
         await _save_orders(connection, products, orders)
         written = [
-            await knowledge.add_document(
+            await library.add_document(
                 connection,
                 document_id=document.document_id,
                 title=document.title,

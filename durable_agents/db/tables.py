@@ -216,6 +216,7 @@ class Document(Base):
     """
 
     __tablename__ = "documents"
+    __table_args__ = (Index("documents_source", "source"),)
 
     document_id: Mapped[str] = mapped_column(primary_key=True)
     title: Mapped[str]

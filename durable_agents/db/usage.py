@@ -44,6 +44,16 @@ _TOTAL = text(
     FROM llm_calls WHERE run_id = :run_id AND step = :step
     """
 )
+_FAILURES = text(
+    """
+    SELECT count(DISTINCT attempt) FROM llm_calls
+    WHERE run_id = :run_id AND step = :step AND outcome = 'ModelUnavailableError'
+          AND llm_call_id > COALESCE((
+              SELECT max(llm_call_id) FROM llm_calls
+              WHERE run_id = :run_id AND step = :step AND outcome = 'ok'
+          ), 0)
+    """
+)
 _ANSWERED = text(
     """
     SELECT model FROM llm_calls WHERE run_id = :run_id AND step = :step AND outcome = 'ok'
@@ -96,3 +106,9 @@ async def usage_of_step(connection: AsyncConnection, step: Step) -> Usage:
         cost_usd=float(row[2]),
         calls=int(row[3]),
     )
+
+
+async def failures_of_step(connection: AsyncConnection, step: Step) -> int:
+    """In how many attempts a step has not reached its models since the last answer."""
+    values = {"run_id": step.run_id, "step": step.step}
+    return int(await connection.scalar(_FAILURES, values) or 0)

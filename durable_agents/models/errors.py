@@ -16,19 +16,24 @@
     │   ├── PaymentRequestError       the gateway refuses the request, or our key
     │   ├── FulfilmentError           the warehouse refuses the order
     │   ├── OrderUndoneError          another run undid the order meanwhile
+    │   ├── RefundUnderWayError       what an order was charged before is not given back yet
     │   ├── IdempotencyConflictError  the same key with another request
+    │   ├── StaleJobError             a job that was handed to another meanwhile
     │   ├── ModelRequestError         the model's server refuses the request for good
     │   │   ├── ModelAuthenticationError
     │   │   └── ModelQuotaError       the account has no credit left
+    │   ├── ModelOutageError          the model stayed away for as many tries as it gets
     │   ├── ModelOutputError          the model's answer stays unusable after being asked again
     │   ├── DatabaseRefusedError      data that does not fit the tables
     │   ├── HttpStatusError           an answer of 4xx
     │   ├── ResponseTooLargeError
     │   ├── BudgetExceededError
+    │   ├── QuotaSizeError            a call that is larger than its quota
     │   ├── DeadlineExceededError
     │   └── ConfigurationError        a setting, or a part that is not running
     └── TransientError                another try may help
         ├── ModelUnavailableError     429, 5xx, a connection that broke, no answer in time
+        ├── QuotaWaitError            a quota is used up: later, and no failure
         ├── ServiceUnavailableError   the same for any other service
         ├── PaymentUnavailableError   the same for a payment gateway: it may have charged
         └── DatabaseUnavailableError
@@ -109,8 +114,16 @@ class OrderUndoneError(FinalError):
     """Another run of the same order has undone it meanwhile."""
 
 
+class RefundUnderWayError(FinalError):
+    """What an order was charged before is not given back yet: it is not charged again till then."""
+
+
 class IdempotencyConflictError(FinalError):
     """An idempotency key was used before with another request."""
+
+
+class StaleJobError(FinalError):
+    """A job was handed to another, was cancelled or is finished: its old holder writes nothing."""
 
 
 class ModelRequestError(FinalError):
@@ -123,6 +136,10 @@ class ModelAuthenticationError(ModelRequestError):
 
 class ModelQuotaError(ModelRequestError):
     """The account at the model's provider has no credit left."""
+
+
+class ModelOutageError(FinalError):
+    """The model's server did not answer, or said "later", for as many tries as it gets."""
 
 
 class ModelOutputError(FinalError):
@@ -143,6 +160,10 @@ class ResponseTooLargeError(FinalError):
 
 class BudgetExceededError(FinalError):
     """A run has used up what it may spend."""
+
+
+class QuotaSizeError(FinalError):
+    """A call is larger than what its quota gives in a minute."""
 
 
 class DeadlineExceededError(FinalError):
@@ -169,6 +190,21 @@ class TransientError(DurableAgentsError):
 
 class ModelUnavailableError(TransientError):
     """The model's server answered 429 or 5xx, broke the connection, or did not answer in time."""
+
+
+class QuotaWaitError(TransientError):
+    """A quota is used up for longer than an activity waits; this is not a failure of the model.
+
+    Args:
+        message: What is used up.
+        retry_after: When to come back.
+        held: Whether the provider asked everyone to wait, and it is not our own limit.
+    """
+
+    def __init__(self, message: str, *, retry_after: timedelta, held: bool) -> None:
+        """Keep the sentence, the delay and who asked for it."""
+        super().__init__(message, retry_after=retry_after)
+        self.held = held
 
 
 class ServiceUnavailableError(TransientError):

@@ -1,13 +1,36 @@
 """Input and result of `ExternalCallWorkflow`."""
 
-from typing import Self
+import re
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from durable_agents.models.base import Deadline, Record
 
 SHOWN_CHARS = 4000
 """A longer body is kept in the database; history and result show its first part."""
+
+
+_BEGINS = re.compile(r"https?://", re.IGNORECASE)
+
+
+def _whole(value: str) -> str:
+    """An address says how it is reached; where it may lead is judged when it is fetched.
+
+    Raises:
+        PydanticCustomError: It is not whole, or of another kind.
+    """
+    if not _BEGINS.match(value):
+        raise PydanticCustomError(
+            "address", "it may not be fetched: a whole one has to begin with http:// or https://"
+        )
+    return value
+
+
+WebAddress = Annotated[
+    str, Field(min_length=1, max_length=2000, pattern=r"\S"), AfterValidator(_whole)
+]
 
 
 class ExternalCallInput(Record):
@@ -17,7 +40,7 @@ class ExternalCallInput(Record):
     `maximum_delay_s`.
     """
 
-    url: str = Field(min_length=1, max_length=2000, pattern=r"\S")
+    url: WebAddress
     maximum_attempts: int = Field(default=5, ge=1, le=100)
     initial_delay_s: float = Field(default=1, ge=0.01, le=3600)
     maximum_delay_s: float = Field(default=30, ge=0.01, le=3600)

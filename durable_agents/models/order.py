@@ -22,15 +22,24 @@ def _printable(value: str) -> str:
 OrderId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 
 
+class LeftOver(Record):
+    """What a run that was cut off had begun to undo: the generations of charge and reservation."""
+
+    charge: int
+    reservation: int = 0
+
+
 class OrderInput(Record):
     """An order of the table of orders.
 
-    `deadline_s` (seconds) bounds the steps; what has to be undone after it is undone.
+    `deadline_s` (seconds) bounds the steps; what has to be undone after it is undone. With
+    `left_over` nothing is ordered: what an earlier run had begun to undo is undone to its end.
     """
 
     order_id: OrderId
     user_id: str = ""
     deadline_s: Deadline = 600
+    left_over: LeftOver | None = None
 
 
 class ReserveInput(Record):
@@ -92,19 +101,24 @@ class UndoInput(Record):
     chain: str = ""
 
 
-class Undone(Record):
-    """Whether there was something to undo; `note` tells what a person should know of it."""
+class GiveUpInput(Record):
+    """Note that a person gave up a refund: of which charge, who, and why."""
 
-    happened: bool = False
-    note: str = ""
+    order_id: str
+    generation: int
+    reason: str
+    by: str = ""
 
 
 class OrderResult(Record):
-    """The confirmation of an order; `done` is empty when it had been fulfilled before."""
+    """The confirmation of an order; `done` is empty when it had been fulfilled before.
+
+    Undone is an order of which a run was to undo what was left over; `undone` says what of it.
+    """
 
     order_id: str
-    status: Literal["fulfilled"] = "fulfilled"
-    confirmation: str
+    status: Literal["fulfilled", "undone"] = "fulfilled"
+    confirmation: str = ""
     payment: str = ""
     done: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from durable_agents.models.status import Usage
 MAX_QUERY_CHARS = 4000
 MOST_SUB_QUESTIONS = 4
 
-ResearchStop = Literal["confident", "max_rounds", "budget"]
+ResearchStop = Literal["confident", "max_rounds", "budget", "failed"]
 
 
 class ResearchPlan(BaseModel):
@@ -58,10 +58,14 @@ class KeepFindingInput(Record):
 
 
 class JoinFindingsInput(Record):
-    """Make one draft of findings, each under the question it answers, without a model."""
+    """Make one draft of findings, each under the question it answers, without a model.
+
+    `failure` says why no report was written; empty when the budget ended.
+    """
 
     questions: tuple[str, ...]
     findings: tuple[int, ...]
+    failure: str = ""
 
 
 class WriteInput(Record):
@@ -127,10 +131,11 @@ class ResearchResult(Record):
     """A report, how sure it is, and how it came about.
 
     `report` holds the first 8,000 of its `report_chars` characters; the table of reports has
-    all of them. It is the draft with the highest confidence; where the budget ended before one
-    was evaluated, `evaluated` is false, and where it ended before one was written, the report is
-    the findings as they are, and says so. `rounds` counts the refinements. `stopped` says why
-    there were no more: it was confident enough, out of rounds, or out of its budget.
+    all of them. It is the draft with the highest confidence; where none was evaluated, `evaluated`
+    is false, and where none was written, the report is the findings as they are, and says so;
+    `written` is false then.
+    `rounds` counts the refinements. `stopped` says why there were no more: it was confident
+    enough, out of rounds, out of its budget, or a step failed for good, and `failure` says why.
     `unanswered` names the sub-questions whose investigation found no answer.
     """
 
@@ -146,3 +151,5 @@ class ResearchResult(Record):
     usage: Usage = Usage()
     model: str = ""
     evaluated: bool = True
+    failure: str = ""
+    written: bool = True

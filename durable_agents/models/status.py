@@ -5,7 +5,8 @@ from typing import Literal
 from durable_agents.models.base import Record
 
 State = Literal["running", "completed", "failed", "cancelled"]
-Phase = Literal["running", "waiting_for_approval", "compensating"]
+Phase = Literal["running", "waiting_for_approval", "compensating", "ended"]
+"""What a run is about; `ended` when it does nothing any more, however it ended (see `State`)."""
 
 
 class Usage(Record):
@@ -26,12 +27,22 @@ class Usage(Record):
         )
 
 
+class Progress(Record):
+    """How many parts of a run's work stand where."""
+
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    left: int = 0
+
+
 class RunStatus(Record):
     """Where a run is.
 
     `steps` names the latest finished steps, oldest first, at most 50; `steps_done` counts all of
     them over the whole chain of runs. `waiting_for` says who or what a run waits for, `note`
     what became of the latest message that changed nothing, or what went otherwise than planned.
+    `progress` is there where the work has parts that are counted.
     """
 
     state: State = "running"
@@ -43,3 +54,4 @@ class RunStatus(Record):
     note: str = ""
     error: str = ""
     usage: Usage = Usage()
+    progress: Progress | None = None

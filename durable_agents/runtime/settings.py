@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_core import PydanticCustomError
 
 from durable_agents.models.errors import ConfigurationError
+from durable_agents.runtime.named_numbers import NamedNumbers, QuotaNumbers
 
 SIMULATOR_MODEL = "simulator-extractive-1"
 SIMULATOR_EMBEDDING_MODEL = "simulator-embedding-1"
@@ -52,6 +53,9 @@ class Settings(BaseModel):
     openai_model: str = ""
     openai_embedding_model: str = ""
     model_prices: str = ""
+    quotas: QuotaNumbers = Field(default_factory=dict[str, float])  # calls a second
+    model_tokens_per_minute: NamedNumbers = Field(default_factory=dict[str, float])
+    tenant_weights: NamedNumbers = Field(default_factory=dict[str, float])
     geocoding_url: str = "https://geocoding-api.open-meteo.com"
     forecast_url: str = "https://api.open-meteo.com"
     simulator: Literal["", "on", "off"] = ""
@@ -97,7 +101,6 @@ class Settings(BaseModel):
     worker_workflow_slots: int = Field(default=100, ge=1)
     worker_activity_slots: int = Field(default=200, ge=1)
     worker_cached_workflows: int = Field(default=500, ge=0)
-    llm_calls_per_second: float = Field(default=0, ge=0)
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
 

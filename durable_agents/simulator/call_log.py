@@ -1,5 +1,6 @@
 """Remembers what was asked of the simulator: counts for each route, and the last requests."""
 
+import time
 from collections import Counter, deque
 from dataclasses import asdict, dataclass
 
@@ -13,9 +14,13 @@ LONGEST_BODY = 4000  # characters of a request that are kept
 
 @dataclass(frozen=True)
 class LoggedCall:
-    """One request; `fault` is the kind of fault that spoiled it, if one did."""
+    """One request; `fault` is the kind of fault that spoiled it, if one did.
+
+    `at` is when it came, in seconds of a clock that only tells how far apart requests are.
+    """
 
     number: int
+    at: float
     route: str
     method: str
     path: str
@@ -40,6 +45,7 @@ class CallLog:
         self._last.append(
             LoggedCall(
                 number=self._total,
+                at=time.monotonic(),
                 route=route,
                 method=request.method,
                 path=request.url.path,

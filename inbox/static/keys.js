@@ -77,8 +77,8 @@
     for (const form of document.forms) delete form.dataset.sent;
   });
 
-  // The button that leads to the decision is not needed where the decision is in sight.
-  const decision = document.querySelector(".decision");
+  // The button that leads to the decision is not needed where Approve is in sight.
+  const decision = document.getElementById("approve");
   const shortcut = document.querySelector(".to-decision");
   if (decision && shortcut) {
     new IntersectionObserver(([seen]) => { shortcut.hidden = seen.isIntersecting; }).observe(decision);

@@ -1,5 +1,10 @@
 """Asking models for an agent: order of preference, limits, what is recorded."""
 
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
@@ -7,13 +12,17 @@ from durable_agents.agent.asking import Asker, CallSite, Question
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.definition import AgentDefinition, AgentLimits
 from durable_agents.agent.prices import Prices
+from durable_agents.agent.quotas import Quotas, Spending, draw_of_tokens
 from durable_agents.db.engine import Database
+from durable_agents.db.usage import record_call
 from durable_agents.models.errors import (
     BudgetExceededError,
     ConfigurationError,
     ModelAuthenticationError,
+    ModelOutageError,
     ModelOutputError,
     ModelUnavailableError,
+    QuotaWaitError,
 )
 from tests.activities.performing import new_run
 from tests.fake_model import MODEL, FakeModel, says
@@ -27,8 +36,8 @@ def question(**options: object) -> Question:
     return Question(messages, lambda answer: "" if answer.text else "Say it.", **options)  # type: ignore[arg-type]
 
 
-def site(run: str) -> CallSite:
-    return CallSite(workflow_id="w", run_id=run, step="think-1", attempt=1, user_id="u")
+def site(run: str, attempt: int = 1) -> CallSite:
+    return CallSite(workflow_id="w", run_id=run, step="think-1", attempt=attempt, user_id="u")
 
 
 async def rows(database: Database, run: str) -> list[tuple[str, str, int]]:
@@ -132,3 +141,147 @@ async def test_a_budget_in_money_needs_a_price(database: Database) -> None:
         )
 
     assert model.asked == []
+
+
+class OwnTurns(Quotas):
+    """Lets nobody ask some models, in the words of a provider or of a limit of ours."""
+
+    def __init__(self, database: Database, *models: str, held: bool) -> None:
+        super().__init__(database)
+        self._used_up = models
+        self._held = held
+
+    @asynccontextmanager
+    async def turn(
+        self, quota: str, model: str, estimate: Callable[[], int]
+    ) -> AsyncGenerator[Spending]:
+        if model in self._used_up:
+            raise QuotaWaitError("Later.", retry_after=timedelta(seconds=9), held=self._held)
+        yield Spending()
+
+
+async def test_waits_for_a_quota_count_neither_as_failures_nor_as_calls(
+    database: Database,
+) -> None:
+    model, run = FakeModel([ModelUnavailableError("Away.")]), new_run()
+    waiting = Asker(model, database, Prices(), OwnTurns(database, "first", held=False))
+    asking = Asker(model, database, Prices())
+
+    for attempt in range(1, 30):
+        with pytest.raises(QuotaWaitError):
+            await waiting.ask(TWO, question(), site(run, attempt))
+    with pytest.raises(ModelUnavailableError) as raised:
+        await asking.ask(TWO, question(), site(run, 30))
+
+    assert [request.model for request in model.asked] == ["first"]
+    assert raised.value.retry_after == timedelta(seconds=1)  # it is the first failure
+    assert await rows(database, run) == [("first", "ModelUnavailableError", 0)]
+
+
+async def test_the_eighth_failure_in_a_row_is_the_last(database: Database) -> None:
+    model, run = FakeModel([ModelUnavailableError("Away.")]), new_run()
+    asker = Asker(model, database, Prices())
+
+    delays: list[timedelta | None] = []
+    for attempt in range(11, 18):  # ten waits for a quota came before
+        with pytest.raises(ModelUnavailableError) as raised:
+            await asker.ask(AGENT, question(), site(run, attempt))
+        delays.append(raised.value.retry_after)
+    with pytest.raises(ModelOutageError, match=r"Away\. That was the failure number 8 in a row"):
+        await asker.ask(AGENT, question(), site(run, 18))
+
+    assert delays == [timedelta(seconds=s) for s in (1, 2, 4, 8, 16, 32, 60)]
+
+
+async def test_an_answer_begins_the_count_of_failures_anew(database: Database) -> None:
+    run = new_run()
+    away = Asker(FakeModel([ModelUnavailableError("Away.")]), database, Prices())
+    well = Asker(FakeModel([says("Hi.")]), database, Prices())
+
+    for attempt in range(1, 8):
+        with pytest.raises(ModelUnavailableError):
+            await away.ask(AGENT, question(), site(run, attempt))
+    asked = await well.ask(AGENT, question(), site(run, 8))
+    async with database.transaction() as connection:
+        for record in asked.records:
+            await record_call(connection, record)
+
+    with pytest.raises(ModelUnavailableError):
+        await away.ask(AGENT, question(), site(run, 9))
+
+
+async def test_a_limit_of_ours_is_waited_for_although_there_is_another_model(
+    database: Database,
+) -> None:
+    model = FakeModel([says("Hi.")])
+    asker = Asker(model, database, Prices(), OwnTurns(database, "first", held=False))
+
+    with pytest.raises(QuotaWaitError):
+        await asker.ask(TWO, question(), site(new_run(), attempt=5))
+
+    assert model.asked == []
+
+
+async def test_a_provider_that_keeps_everyone_waiting_is_left_for_another(
+    database: Database,
+) -> None:
+    model = FakeModel([says("Hi.")])
+    asker = Asker(model, database, Prices(), OwnTurns(database, "first", held=True))
+
+    with pytest.raises(QuotaWaitError):
+        await asker.ask(TWO, question(), site(new_run(), attempt=2))
+    await asker.ask(TWO, question(), site(new_run(), attempt=3))
+
+    assert [request.model for request in model.asked] == ["second"]
+
+
+async def test_a_call_takes_what_goes_in_and_its_longest_answer_and_settles_what_it_used(
+    database: Database,
+) -> None:
+    agent = AgentDefinition(name="a", instructions="", models=(f"m-{new_run()}",))
+    model, took = FakeModel([says("Hi.", tokens=(100, 11))]), list[int]()
+    watch = Taken(took)
+    quotas = Quotas(database, tokens={agent.models[0]: 600_000}, watch=watch)
+
+    await Asker(model, database, Prices(), quotas).ask(agent, question(), site(new_run()))
+
+    draw = draw_of_tokens(agent.models[0], 0.001, 0)
+    async with database.statement() as connection:
+        row = text("DELETE FROM quotas WHERE quota = :quota RETURNING level")
+        left = await connection.scalar(row, {"quota": draw.quota})
+    assert 2048 < took[0] < 2080
+    assert left == 60_000 - 111
+
+
+async def test_a_call_takes_less_once_it_is_known_how_long_answers_are(
+    database: Database,
+) -> None:
+    agent = AgentDefinition(name="a", instructions="", models=(f"m-{new_run()}",))
+    model, took = FakeModel([says("Hi.", tokens=(100, 20))] * 2), list[int]()
+    quotas = Quotas(database, tokens={agent.models[0]: 600_000}, watch=Taken(took))
+    asker = Asker(model, database, Prices(), quotas)
+
+    for _ in range(2):
+        await asker.ask(agent, question(), site(new_run()))
+
+    async with database.statement() as connection:
+        row = text("DELETE FROM quotas WHERE quota = :quota")
+        await connection.execute(row, {"quota": f"model/{agent.models[0]}"})
+    assert took[0] > 2048
+    assert 40 < took[1] < 80  # twice the one answer that was seen, and what goes in
+
+
+@dataclass
+class Taken:
+    """Keeps how many tokens calls took."""
+
+    tokens: list[int]
+
+    def waited(self, quota: str, seconds: float) -> None:
+        raise AssertionError(quota)
+
+    def sent_away(self, quota: str, seconds: float) -> None:
+        raise AssertionError(quota)
+
+    def reserved(self, model: str, tokens: int) -> None:
+        self.tokens.append(tokens)

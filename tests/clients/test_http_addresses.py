@@ -75,6 +75,14 @@ async def test_what_is_no_plain_web_address_is_refused(url: str) -> None:
     assert "secret" not in refused.value.message
 
 
+@pytest.mark.parametrize("url", ["", "example.com/page", "/page?key=secret"])
+async def test_an_address_that_is_not_whole_is_refused_by_what_it_lacks(url: str) -> None:
+    with pytest.raises(ForbiddenAddressError, match="begin with http:// or https://") as refused:
+        await fetch(url, resolver=FakeResolver([["93.184.216.34"]]))
+
+    assert "secret" not in refused.value.message
+
+
 async def test_the_allow_list_holds_for_the_exact_port_and_spelling(server: Loopback) -> None:
     allow = frozenset({"127.0.0.1:1", f"localhost:{server.port}"})
 

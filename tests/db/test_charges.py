@@ -48,7 +48,9 @@ async def fulfil(database: Database, order_id: str, held: Reservation, run: str)
 
 
 async def undo(database: Database, order_id: str, held: Reservation) -> None:
-    await charges.begin_refund(database, UndoInput(order_id=order_id, generation=held.charge))
+    refund = UndoInput(order_id=order_id, generation=held.charge)
+    await charges.begin_refund(database, refund)
+    await charges.settle_refund(database, refund, "nothing")
     await orders.release(database, UndoInput(order_id=order_id, generation=held.generation))
 
 

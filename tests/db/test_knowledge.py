@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from durable_agents.db import knowledge
+from durable_agents.db import knowledge, library
 from durable_agents.db.engine import Database
 from durable_agents.db.knowledge import Hit
 from durable_agents.db.tables import Chunk
@@ -45,7 +45,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def add(database: Database, document_id: str, title: str, content: str) -> int:
     async with database.transaction() as connection:
-        return await knowledge.add_document(
+        return await library.add_document(
             connection, document_id=document_id, title=title, source="test", content=content
         )
 

@@ -16,6 +16,7 @@ from durable_agents.db import (
     drafts,
     error_log,
     knowledge,
+    library,
     notifications,
     tasks,
 )
@@ -196,7 +197,7 @@ async def test_documents_that_are_added_and_searched(database: Database) -> None
     async with database.transaction() as connection:
         content = f"# T\n\n{word} {BAD}"
         added = [
-            await knowledge.add_document(
+            await library.add_document(
                 connection, document_id=word, title=BAD, source=BAD, content=content
             )
             for _ in range(2)

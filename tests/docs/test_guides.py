@@ -24,15 +24,18 @@ RECORD_NEW = """
 import asyncio
 from tests.histories.record import FOLDER, SCENES, connect, play, write
 from tests.steering import Simulator
+from durable_agents.db.engine import Database
 from durable_agents.runtime.settings import Settings
 
 async def main():
     settings = Settings.load()
+    database = Database(settings.database_url.get_secret_value())
     client, simulator = await connect(settings), Simulator(settings.simulator_url)
     for scene in SCENES:
         if not (FOLDER / f"{scene.name}.json").exists():
-            write(FOLDER, await play(client, scene, simulator))
+            write(FOLDER, await play(client, scene, simulator, database))
     await simulator.close()
+    await database.close()
 
 asyncio.run(main())
 """

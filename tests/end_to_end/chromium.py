@@ -122,7 +122,7 @@ class Reviewer:
     async def is_told(self, verdict: str) -> None:
         """Wait until the page says that the decision is made, or already counts."""
         sent = self.page.get_by_text(f"Your decision is made: {verdict}")
-        counted = self.page.locator(".verdict", has_text=verdict.split()[0])
+        counted = self.page.locator(".verdict", has_text=verdict.split(maxsplit=1)[0])
         await sent.or_(counted).wait_for()
 
 

@@ -105,6 +105,14 @@ async def test_options_that_do_not_exist_or_do_not_fit_show_the_usage(
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize("url", ["example.com/page", "ftp://example.com/", "file:///etc/passwd"])
+async def test_an_address_that_is_not_of_the_web_starts_no_run(command: Commands, url: str) -> None:
+    ended = await command("external-call", url)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "a whole one has to begin with http:// or https://" in ended.sentence
+
+
 async def test_with_json_a_refusal_is_json_as_well(command: Commands) -> None:
     ended = await command("react", "", "--json")
 

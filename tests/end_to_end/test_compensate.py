@@ -44,7 +44,7 @@ async def test_what_is_stuck_is_shown_tried_again_and_undone(
     assert "the card is closed" in shown.out
     assert f"compensate {handle.id} --retry" in shown.err
     assert ended.code == 0
-    assert "'charge payment' was retried by kim" in ended.out
+    assert "the step 'charge payment' was retried by kim" in ended.out
     assert "Undone: charge payment, reserve inventory." in ended.err
     assert f"run {handle.id} has ended (failed)" in ended.last
     facts = await orders.facts(database, order_id)
@@ -78,7 +78,7 @@ async def test_what_is_given_up_is_recorded_with_who_and_why(
 
     told = ended.json
     assert ended.code == 0
-    assert (told["id"], told["decision"]) == (handle.id, "abandon_compensation")
+    assert (told["id"], told["decision"]) == (handle.id, "abandon")
     assert (told["status"], told["stuck"]) == ("failed", None)
     assert told["undone"] == ["reserve inventory"]
     (given_up,) = told["abandoned"]
@@ -150,3 +150,22 @@ async def test_when_nobody_works_the_command_says_what_to_start(
     described = await lonely.describe()
     assert described.status == WorkflowExecutionStatus.RUNNING
     await lonely.terminate()
+
+
+async def test_a_refund_whose_run_was_cut_off_is_taken_up_by_a_worker_of_its_own_accord(
+    command: Commands, commanded: Client, database: Database
+) -> None:
+    order_id, handle = await stuck(commanded, database)
+    await orders.set_card(database, order_id, OK)
+    await handle.terminate()
+
+    async def given_back() -> bool:
+        return not (await orders.facts(database, order_id)).charged
+
+    await runs.until(given_back, "a worker takes it up", within=40)
+    await orders.set_fulfilment(database, order_id, "works")
+    again = await command("order", order_id)
+
+    assert again.code == 0
+    facts = await orders.facts(database, order_id)
+    assert (facts.status, facts.payments) == ("fulfilled", ((1, "refunded"), (2, "charged")))

@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from durable_agents.agent.quotas import draw_of_calls, draw_of_tokens
+from durable_agents.db.engine import Database
+from durable_agents.db.quotas import settle, take_turn
 from tests.commanding import Commands
 
 
@@ -22,6 +26,30 @@ async def test_doctor_finds_every_part_well(command: Commands, service: object) 
         "Workers",
     ]
     assert "a stand-in" in ended.out
+
+
+async def test_doctor_tells_each_quota_with_what_is_left_and_who_asks_to_wait(
+    command: Commands, service: object, database: Database
+) -> None:
+    used = [draw_of_calls("doctored", 0.01, 3), draw_of_tokens("a-model", 600, 10)]
+    async with database.statement() as connection:
+        await take_turn(connection, used, 5)
+        await settle(connection, used[1], 0, 300)
+
+    ended = await command(
+        "doctor",
+        "--quick",
+        QUOTAS="default=4,doctored=0.01",
+        MODEL_TOKENS_PER_MINUTE="a-model=600",
+    )
+
+    async with database.statement() as connection:
+        await connection.execute(text("DELETE FROM quotas"))
+    assert "Quota calls/default: 4 calls a second, 2.0 of 2 at once left" in ended.out
+    assert "Quota calls/doctored: 0.01 calls a second, used up for " in ended.out
+    assert "Quota model/a-model: 600 tokens a minute, 60.0 of 60 at once left; " in ended.out
+    assert ended.out.count("the provider of a-model asks to wait 29") == 3
+    assert "nobody works on durable-agents-llm-doctored" in ended.out
 
 
 async def test_doctor_says_what_to_do_about_every_part_that_ails(unattended: Commands) -> None:

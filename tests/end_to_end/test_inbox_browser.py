@@ -33,7 +33,7 @@ pytestmark = [
     ),
 ]
 PHONE: dict[str, Any] = {
-    "viewport": {"width": 390, "height": 844},
+    "viewport": {"width": 390, "height": 700},
     "is_mobile": True,
     "has_touch": True,
 }

@@ -1,29 +1,37 @@
 """Records the histories that the replay tests read: `python -m tests.histories.record`.
 
-Run it when a change of a workflow is meant to change its history. A file is written anew when
-its workflow asked for something else than before: then runs of the release before need
-`workflow.patched`. Ids and times alone change nothing. What is recorded stands in
-`tests/histories/scenes`, a module for each flow.
+Run it when a change of a workflow is meant to change its history; names, or the beginnings of
+names, select scenes (`python -m tests.histories.record research.writer_fails order.`). A file is
+written anew when its workflow asks for something else than before, or does not replay any more:
+then runs of the release before need `workflow.patched`. Ids, times, and in which order parallel
+steps came along change nothing. What is recorded stands in `tests/histories/scenes`, a module for
+each flow.
 """
 
+import argparse
 import asyncio
 import base64
 import json
 import logging
 import os
 import re
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, cast
 
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
+from temporalio.worker import Replayer
 
+from durable_agents.db.engine import Database
 from durable_agents.models import queues
-from durable_agents.runtime.connection import connect
+from durable_agents.runtime.connection import connect, plugin
 from tests.conftest import early_server, running_services, running_workers
 from tests.histories.scene import SIMULATOR, Handle, Scene
 from tests.histories.scenes import SCENES
 from tests.steering import Simulator
+from workers.registry import WORKFLOWS
 
 FOLDER = Path(__file__).parent
 
@@ -32,8 +40,12 @@ _PROCESS = re.compile(r"\d+@[\w.-]+")
 _SAID_BY_MACHINES = {"identity": "worker", "binaryChecksum": "", "stackTrace": ""}
 
 
-async def play(client: Client, scene: Scene, simulator: Simulator) -> dict[str, str]:
+async def play(
+    client: Client, scene: Scene, simulator: Simulator, database: Database
+) -> dict[str, str]:
     """Let a scene happen; the histories as JSON, by their names."""
+    if scene.prepare is not None:
+        await scene.prepare(database)
     text = scene.request.model_dump_json().replace(f"http://{SIMULATOR}", simulator.url)
     request = type(scene.request).model_validate_json(text)
     async with simulator.faults(scene.match, *scene.faults):
@@ -78,46 +90,87 @@ def _without_host(data: str) -> str:
     return base64.b64encode(changed).decode()
 
 
-async def record(folder: Path = FOLDER) -> None:
-    """Record every scene."""
+def selected(names: Sequence[str], scenes: Sequence[Scene] = SCENES) -> list[Scene]:
+    """The scenes whose names begin with one of these; all where none is given.
+
+    Raises:
+        ValueError: A name selects none.
+    """
+    for name in names:
+        if not any(_begins(scene, [name]) for scene in scenes):
+            raise ValueError(f"There is no scene {name}; see tests/histories/scenes.")
+    return [scene for scene in scenes if not names or _begins(scene, names)]
+
+
+def _begins(scene: Scene, names: Sequence[str]) -> bool:
+    return any(known.startswith(tuple(names)) for known in (scene.name, scene.last) if known)
+
+
+async def record(scenes: Sequence[Scene], folder: Path = FOLDER) -> None:
+    """Record scenes."""
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(running_services())
         simulator = Simulator(services.settings.simulator_url)
         stack.push_async_callback(simulator.close)
         early = await stack.enter_async_context(await early_server())
+        database = Database(services.settings.database_url.get_secret_value())
+        stack.push_async_callback(database.close)
         client = await connect(services.settings)
         for server, is_early in ((client, False), (early.client, True)):
+            there = [scene for scene in scenes if bool(scene.last) == is_early]
             async with running_workers(server, services.settings):
-                for scene in SCENES:
-                    if bool(scene.last) == is_early:
-                        write(folder, await play(server, scene, simulator))
+                for scene in there:
+                    await write(folder, await play(server, scene, simulator, database))
 
 
-def write(folder: Path, histories: dict[str, str]) -> None:
+async def write(folder: Path, histories: dict[str, str]) -> None:
     """Write the histories that differ from those there are."""
     for name, history in histories.items():
         content, file = scrubbed(history), folder / f"{name}.json"
-        if file.exists() and asked_for(file.read_text(encoding="utf-8")) == asked_for(content):
+        if file.exists() and await _stands(file.read_text(encoding="utf-8"), content):
             print(f"{name}: as before")
             continue
         file.write_text(content, encoding="utf-8")
         print(f"{name}: {len(content):,} bytes")
 
 
-def asked_for(history: str) -> list[tuple[str, str, str]]:
-    """What a workflow asked for, in order: activities by name and id, timers, markers, the end."""
-    asked: list[tuple[str, str, str]] = []
+async def _stands(before: str, now: str) -> bool:
+    """Whether a saved history still is what its workflow does.
+
+    Which of several parallel steps comes first is chance; that steps in a row keep their order,
+    replaying the saved history tells.
+    """
+    return asked_for(before) == asked_for(now) and await replays(before)
+
+
+async def replays(history: str) -> bool:
+    """Whether the workflows of today would have done what a history tells."""
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[plugin()])
+    told = WorkflowHistory.from_json("replayed", history)
+    result = await replayer.replay_workflow(told, raise_on_replay_failure=False)
+    return result.replay_failure is None
+
+
+def asked_for(history: str) -> Counter[tuple[str, str, str]]:
+    """What a workflow asked for: activities by name and id, timers, markers, the end."""
+    asked = Counter[tuple[str, str, str]]()
     for event in json.loads(history)["events"]:
         key = next((name for name in event if name.endswith("EventAttributes")), "")
         values = event.get(key, {})
         if "workflowTaskCompletedEventId" in values:
             kind = values.get("activityType", {}).get("name", "") or values.get("markerName", "")
-            asked.append((event["eventType"], kind, str(values.get("activityId", ""))))
+            asked[event["eventType"], kind, str(values.get("activityId", ""))] += 1
     return asked
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.histories.record")
+    parser.add_argument("names", nargs="*", help="Scenes, or the beginnings of their names.")
+    try:
+        chosen = selected(parser.parse_args().names)
+    except ValueError as error:
+        parser.error(str(error))
     logging.disable(logging.WARNING)
     for variable in [name for name in os.environ if name.startswith(("TEMPORAL_", "OPENAI_"))]:
         del os.environ[variable]
-    asyncio.run(record())
+    asyncio.run(record(chosen))

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from temporalio.client import WorkflowHandle
 
+from durable_agents.db.engine import Database
 from tests.workflows.runs import until_step
 
 SIMULATOR = "127.0.0.1:8230"
@@ -32,6 +33,7 @@ class Scene:
         request: The input.
         match: What the faults match.
         faults: What goes wrong at the simulator.
+        prepare: What is put into the database before.
         meddle: What is done to the run once it is started.
         last: What the history of the chain's last run is called. Such a scene happens on a server
             that suggests to continue as new after few events.
@@ -43,6 +45,7 @@ class Scene:
     faults: tuple[dict[str, Any], ...] = ()
     meddle: Callable[[Handle], Awaitable[None]] | None = field(default=None)
     last: str = ""
+    prepare: Callable[[Database], Awaitable[None]] | None = field(default=None)
 
     @property
     def workflow(self) -> str:

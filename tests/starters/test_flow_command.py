@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starters.flow_command import Given, Start, flow_command
 from starters.main import COMMANDS, FLOWS
 
-EVERY = ["deadline", "user", "workflow_id", "no_wait", "as_json"]
+EVERY = ["deadline", "user", "tenant", "priority", "workflow_id", "no_wait", "as_json"]
 PLACES = [place[:2] for place in COMMANDS.values() if place[2] == FLOWS]
 
 
@@ -34,7 +34,7 @@ def test_a_flow_takes_what_every_flow_takes(module: str, name: str) -> None:
     options = inspect.signature(command).parameters
 
     assert set(EVERY) <= set(options)
-    assert [option for option in options if option in EVERY[2:]] == list(options)[-3:]
+    assert [option for option in options if option in EVERY[2:]] == list(options)[-5:]
     assert options["deadline"].default > 0
     assert command.__name__ == name
 

@@ -75,6 +75,14 @@ async def set_card(database: Database, order_id: str, card: str) -> None:
             await connection.execute(text(statement), values)
 
 
+async def set_fulfilment(database: Database, order_id: str, fulfilment: str) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("UPDATE orders SET fulfilment = :fulfilment WHERE order_id = :id"),
+            {"fulfilment": fulfilment, "id": order_id},
+        )
+
+
 async def facts(database: Database, order_id: str) -> Facts:
     """What stands of an order."""
     async with database.statement() as connection:

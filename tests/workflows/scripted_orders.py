@@ -32,6 +32,7 @@ class Script:
 
     before_charge: Hook = nothing
     after_charge: Hook = nothing
+    before_refund: Hook = nothing
     refunds: bool = True
     charges_lost: int = 0
     away: int = 0  # how many tries to charge nobody answers
@@ -65,7 +66,9 @@ class ScriptedGateway:
     async def refund(
         self, order_id: str, generation: int, *, since: datetime, asked_until: datetime
     ) -> Payment | None:
-        if not self.scripts.get(order_id, Script()).refunds:
+        script = self.scripts.get(order_id, Script())
+        await script.before_refund()
+        if not script.refunds:
             raise PaymentUnavailableError("The gateway does not give anything back today.")
         return await self.ledger.refund(order_id, generation, since=since, asked_until=asked_until)
 

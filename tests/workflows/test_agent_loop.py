@@ -1,22 +1,33 @@
 """The rounds of an agent with fake steps, on a server that skips what is only waiting."""
 
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
+from activities.call_site import call_site
+from durable_agents.agent.asking import Asker, Question
+from durable_agents.agent.catalogue import get_agent
+from durable_agents.agent.prices import Prices
+from durable_agents.agent.quotas import Quotas, Spending
 from durable_agents.agent.tools import TOOLS
-from durable_agents.models.conversation import FailedCall, ToolCall
+from durable_agents.db.engine import Database
+from durable_agents.models.conversation import FailedCall, ThinkInput, Thought, ToolCall
 from durable_agents.models.errors import (
     BudgetExceededError,
     DatabaseUnavailableError,
     ModelUnavailableError,
+    QuotaWaitError,
     ServiceUnavailableError,
     UnknownAgentError,
 )
+from tests.fake_model import FakeModel, says
 from tests.workflows import runs
 from tests.workflows.fakes import FakeSteps, thinks
 from workflows.tool_calls import TOOL_CALLS_SHOWN
@@ -29,17 +40,61 @@ async def seconds_of(handle: WorkflowHandle[Any, Any]) -> float:
     return (ended.ToNanoseconds() - began.ToNanoseconds()) / 1e9
 
 
+class AskingSteps(FakeSteps):
+    """Steps that ask a model, within quotas, and count what it says."""
+
+    asker: Asker
+
+    @activity.defn(name="think")
+    async def think(self, request: ThinkInput) -> Thought:
+        self.asked.append(request)
+        question = Question([{"role": "user", "content": "Hello"}], lambda _: "")
+        await self.asker.ask(get_agent(request.agent), question, call_site())
+        return thinks()
+
+
 async def test_a_model_that_stays_away_for_two_minutes_fails_the_run(
-    time_skipping: WorkflowEnvironment,
+    time_skipping: WorkflowEnvironment, database: Database
 ) -> None:
-    client = time_skipping.client
-    async with FakeSteps([ModelUnavailableError("It is away.")]).at_work(client) as steps:
+    client, steps = time_skipping.client, AskingSteps()
+    away = FakeModel([ModelUnavailableError("It is away.")])
+    steps.asker = Asker(away, database, Prices())
+    async with steps.at_work(client):
         handle = await runs.start_react(client, "Anything.")
         kind, message = await runs.failure_of(handle)
 
-    assert (kind, message) == ("ModelUnavailableError", "It is away.")
-    assert len(steps.asked) == 8
+    assert (kind, message[:11]) == ("ModelOutageError", "It is away.")
+    assert len(away.asked) == 8
     assert 120 < await seconds_of(handle) < 130
+
+
+async def test_a_run_waits_longer_for_a_quota_than_it_would_for_a_model(
+    time_skipping: WorkflowEnvironment, database: Database
+) -> None:
+    class TenthTurn(Quotas):
+        """Sends everyone away but the tenth."""
+
+        asked = 0
+
+        @asynccontextmanager
+        async def turn(
+            self, quota: str, model: str, estimate: Callable[[], int]
+        ) -> AsyncGenerator[Spending]:
+            self.asked += 1
+            if self.asked < 10:
+                wait = timedelta(seconds=90)
+                raise QuotaWaitError("Used up.", retry_after=wait, held=False)
+            yield Spending()
+
+    client, steps = time_skipping.client, AskingSteps()
+    model = FakeModel([says("Hi.")])
+    steps.asker = Asker(model, database, Prices(), TenthTurn(database))
+    async with steps.at_work(client):
+        handle = await runs.start_react(client, "Anything.")
+        result = await runs.result_of(handle)
+
+    assert (result.answer, len(model.asked), len(steps.asked)) == ("Done.", 1, 10)
+    assert 810 < await seconds_of(handle) < 820
 
 
 async def test_a_model_that_comes_back_is_asked_in_the_same_round(

@@ -139,6 +139,7 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
         "fulfil_order",
         "refund_payment",
         "release_inventory",
+        "abandon_refund",
         "log_error",
     }
     assert recorded["DocumentAnalysisWorkflow"] == {
@@ -172,6 +173,12 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
         "write_task_draft",
         "log_error",
         "save_draft",
+    }
+    assert recorded["PoolLaneWorkflow"] == {"noop"}
+    assert recorded["DocumentBatchWorkflow"] == {
+        "submit_documents",
+        "read_batch_failures",
+        "stop_batch",
     }
     assert recorded["TrackedWorkflow"] == {
         "save_status",
@@ -224,7 +231,7 @@ def test_every_call_on_the_queue_of_models_says_how_long_it_may_take_in_all() ->
     on_that_queue = [
         (place, {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords})
         for place, call in activity_calls()
-        if any(ast.unparse(keyword.value) == "queues.LLM" for keyword in call.keywords)
+        if any(ast.unparse(keyword.value).startswith("queue_of(") for keyword in call.keywords)
     ]
 
     unbounded = [

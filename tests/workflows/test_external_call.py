@@ -155,7 +155,7 @@ async def test_the_delay_that_the_server_names_wins(world: World) -> None:
         "http://10.0.0.1/",
         "http://[::1]/",
         "http://localhost/",
-        "file:///etc/passwd",
+        "http:///etc/passwd",
         "http://user:secret@example.com/",
     ],
 )
@@ -230,6 +230,8 @@ async def test_a_cancelled_run_ends_cancelled(world: World) -> None:
         [],
         [{"url": " "}],
         [{"url": 5}],
+        [{"url": "file:///etc/passwd"}],
+        [{"url": "example.com/page"}],
         [{"url": "http://x", "maximum_attempts": 0}],
         [{"url": "http://x", "backoff": 0.5}],
         [{"url": "http://x", "initial_delay_s": 40}],

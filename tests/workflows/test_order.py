@@ -77,7 +77,7 @@ async def test_a_declined_card_leaves_no_charge_and_the_stock_as_it_was(
     facts = await orders.facts(database, order_id)
     assert (facts.status, facts.stock, facts.charged) == ("cancelled", orders.STOCK, 0)
     status = await runs.status_of(handle)
-    assert (status.state, status.phase, status.error) == ("failed", "running", message)
+    assert (status.state, status.phase, status.error) == ("failed", "ended", message)
 
 
 async def test_a_declined_order_can_be_ordered_again_and_is_charged(

@@ -31,7 +31,7 @@ async def test_a_person_has_a_parked_compensation_tried_again(world: World) -> N
 
     assert kind == "FulfilmentError"
     assert (await orders.outcome(handle)).undone == orders.CHARGED
-    assert (await handle.describe()).search_attributes["Phase"] == ["running"]
+    assert (await handle.describe()).search_attributes["Phase"] == ["ended"]
     await undone(world, order_id, ((1, "refunded"),))
 
 

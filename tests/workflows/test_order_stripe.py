@@ -1,6 +1,8 @@
 """F12 with Stripe as the gateway, chosen by its key, against localstripe."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -12,12 +14,14 @@ from activities.payments import PaymentActivities
 from durable_agents.clients.stripe_payments import StripeGateway
 from durable_agents.db.engine import Database
 from durable_agents.db.orders import reserve
-from durable_agents.models.errors import OrderUndoneError
-from durable_agents.models.order import ChargeInput, ReserveInput, UndoInput
+from durable_agents.models.errors import OrderUndoneError, PaymentUnavailableError
+from durable_agents.models.order import ChargeInput, OrderResult, ReserveInput, UndoInput
+from durable_agents.models.payments import Payment
 from durable_agents.runtime.settings import Settings
 from tests.clients.localstripe import DECLINED, running_localstripe
 from tests.conftest import running_workers
 from tests.workflows import orders, runs
+from workers.refund_reconciler import take_up_refunds
 
 KEY = "sk_test_of_the_tests"
 LEFT = orders.STOCK - orders.QUANTITY
@@ -129,3 +133,46 @@ async def test_a_payment_that_is_given_back_in_part_before_its_order_is_fulfille
     assert "10.00 USD had been given back before" in undone.note
     assert await refunds_of(stripe, charged.payment_id) == [1000, 4997]
     await gateway.close()
+
+
+async def test_a_refund_that_was_cut_off_at_stripe_is_done_before_the_order_is_charged_again(
+    stripe: httpx2.AsyncClient,
+    time_skipping: WorkflowEnvironment,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order_id, client = await orders.new_order(database, fulfilment="fails"), time_skipping.client
+    at_gateway = asyncio.Event()
+
+    async def away(
+        self: StripeGateway,
+        order_id: str,
+        generation: int,
+        *,
+        since: datetime,
+        asked_until: datetime,
+    ) -> Payment | None:
+        at_gateway.set()
+        raise PaymentUnavailableError("Nobody answers.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StripeGateway, "refund", away)
+        cut_off = await orders.start(client, order_id)
+        async with asyncio.timeout(runs.LONGEST_S):
+            await at_gateway.wait()
+        await cut_off.terminate()
+        kind, message = await runs.failure_of(await orders.start(client, order_id))
+    payment = await payment_of(stripe, order_id)
+    before = await refunds_of(stripe, payment)
+    await take_up_refunds(client, database, open_for=timedelta(0))
+    successor = client.get_workflow_handle(f"refund-{order_id}-1", result_type=OrderResult)
+    result = await runs.result_of(successor)
+    await orders.set_fulfilment(database, order_id, "works")
+    again = await runs.result_of(await orders.start(client, order_id))
+
+    assert kind == "RefundUnderWayError"
+    assert f"he refund of payment {payment} of order {order_id}" in message
+    assert (before, result.undone) == ([], orders.CHARGED)
+    assert await refunds_of(stripe, payment) == [5997]
+    assert again.payment not in {payment, ""}
+    assert await refunds_of(stripe, again.payment) == []

@@ -74,8 +74,10 @@ async def test_a_run_whose_order_another_has_undone_and_fulfilled_says_so_and_to
 
     async def undo_and_fulfil() -> None:
         script.before_charge = nothing
-        for undo in (charges.begin_refund, undo_stock):
-            await undo(world.database, UndoInput(order_id=order_id, generation=1))
+        request = UndoInput(order_id=order_id, generation=1)
+        await charges.begin_refund(world.database, request)
+        await charges.settle_refund(world.database, request, "nothing")
+        await undo_stock(world.database, request)
         others.append(await orders.start(world.client, order_id))
         await runs.result_of(others[0])
         raise PaymentUnavailableError("Nobody answers.")

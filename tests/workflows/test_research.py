@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
-from activities.research import UNWRITTEN
+from activities.research import BUDGET_ENDED, UNWRITTEN
 from durable_agents.db.engine import Database
 from durable_agents.db.flow_tables import Report
 from durable_agents.models.research import ResearchInput, ResearchResult
@@ -162,7 +162,7 @@ async def test_findings_are_the_report_when_the_budget_ends_before_one_is_writte
         result = await runs.result_of(handle)
 
     saved = await report_of(database, handle)
-    assert saved.report.startswith(UNWRITTEN)
+    assert saved.report.startswith(UNWRITTEN.format(BUDGET_ENDED))
     assert f"{evidence}\nRefunds of {word} take 14 days." in saved.report
     assert saved.report.startswith(result.report)
     assert result.report_chars == len(saved.report) > 60_000
@@ -170,6 +170,59 @@ async def test_findings_are_the_report_when_the_budget_ends_before_one_is_writte
     assert result.model == "simulator-extractive-1"
     assert evidence not in result.unanswered
     assert "join-findings" in await runs.activities_of(handle)
+
+
+async def test_findings_are_the_report_when_the_writer_fails_for_good(
+    client: Client, simulator: Simulator, database: Database
+) -> None:
+    query = f"What is the refund policy for {runs.token()}?"
+
+    async with simulator.faults(f"answers the question.\\n\\nQuestion: {query}", REFUSE):
+        handle = await start(client, query)
+        result = await runs.result_of(handle)
+
+    saved = await report_of(database, handle)
+    assert saved.report.startswith(f"No report was written: {result.failure}")
+    assert "refund" in saved.report
+    assert "OPENAI_API_KEY" in result.failure
+    assert (result.stopped, result.evaluated, result.rounds) == ("failed", False, 0)
+    assert not result.written
+
+
+@pytest.mark.parametrize(
+    ("fails", "evaluated"), [("Evaluate the draft.", False), ("Review the draft.", True)]
+)
+async def test_a_report_that_was_written_stands_when_who_improves_it_fails_for_good(
+    client: Client, simulator: Simulator, database: Database, fails: str, evaluated: bool
+) -> None:
+    query = f"What is the refund policy for {runs.token()}?"
+
+    async with simulator.faults(f"{fails}\\n\\nQuestion: {query}", REFUSE):
+        handle = await start(client, query, threshold=1)
+        result = await runs.result_of(handle)
+
+    saved = await report_of(database, handle)
+    assert "refund" in saved.report
+    assert "No report was written" not in saved.report
+    assert "OPENAI_API_KEY" in result.failure
+    assert (result.stopped, result.evaluated, result.rounds) == ("failed", evaluated, 0)
+    assert result.written
+
+
+async def test_a_cancel_while_the_report_is_judged_is_no_failure_of_a_step(
+    client: Client, simulator: Simulator, database: Database
+) -> None:
+    query = f"What is the refund policy for {runs.token()}?"
+    hang = {"kind": "hang", "times": -1}
+
+    async with simulator.faults(f"Evaluate the draft.\\n\\nQuestion: {query}", hang):
+        handle = await start(client, query)
+        await runs.until_step(handle, "evaluate 0")
+        await handle.cancel()
+        kind, _ = await runs.failure_of(handle)
+
+    assert kind == "CancelledError"
+    assert await report_of(database, handle) is None
 
 
 async def test_a_budget_that_does_not_suffice_for_all_investigations_suffices_for_some(
@@ -190,7 +243,7 @@ async def test_investigations_leave_a_share_of_the_budget_for_the_report(client:
     result = await runs.result_of(handle)
 
     assert result.usage.calls <= 8
-    assert not result.report.startswith(UNWRITTEN)
+    assert BUDGET_ENDED not in result.report
     assert {"compose", "evaluate-0"} <= set(await runs.activities_of(handle))
 
 

@@ -72,7 +72,7 @@ async def test_a_run_that_waits_says_so_in_its_status_and_can_be_found_by_its_ph
     await decide(handle, pending, verdict="approve")
     await runs.result_of(handle)
     await runs.until(not_found, "the run is no longer found by its phase")
-    assert (await runs.status_of(handle)).phase == "running"
+    assert (await runs.status_of(handle)).phase == "ended"
 
 
 async def test_a_rejected_text_is_revised_with_the_feedback_and_reviewed_again(

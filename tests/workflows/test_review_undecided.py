@@ -66,7 +66,7 @@ async def test_a_run_that_is_cancelled_while_it_waits_withdraws_its_request(
     assert (row.status, row.decided_by) == ("withdrawn", "")
     assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
     status = await runs.status_of(handle)
-    assert (status.state, status.phase, status.waiting_for) == ("cancelled", "running", "")
+    assert (status.state, status.phase, status.waiting_for) == ("cancelled", "ended", "")
 
 
 async def test_the_deadline_of_the_run_ends_a_wait(client: Client, database: Database) -> None:

@@ -5,14 +5,17 @@ import asyncio
 import pytest
 from sqlalchemy import text
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 
 from durable_agents.db.engine import Database
 from durable_agents.db.error_log import list_errors
-from durable_agents.models.support import SupportInput, SupportResult
+from durable_agents.models.conversation import Thought
+from durable_agents.models.support import Judgement, SupportInput, SupportResult
 from durable_agents.models.tickets import ticket_key
 from tests.steering import Simulator
 from tests.workflows import runs
-from workflows.support import NO_ANSWER, NO_REPLY
+from workflows.flow import type_of
+from workflows.support import NO_ANSWER, NO_REPLY, SupportWorkflow
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -317,3 +320,51 @@ async def test_input_that_does_not_fit_fails_the_run_with_its_reason(
 
     assert kind in {"ValidationError", "InputError"}
     assert message
+
+
+class JudgeFails(SupportWorkflow):
+    """Support whose judge fails in one way."""
+
+    def __init__(self, failure: ActivityError) -> None:
+        super().__init__()
+        self._failure = failure
+
+    async def decision(self) -> Judgement:
+        """What is decided about a message that was answered."""
+        return await self._decide(1, Thought(message=2), "u-1")
+
+    async def _judge(self, issue: int, answered: Thought | None, user_id: str) -> Judgement:
+        raise self._failure
+
+    async def _not_judged(self, error: ActivityError) -> Judgement:
+        return Judgement(escalate=True, priority="medium", reason=type_of(error), judged=False)
+
+
+def failure(cause: Exception) -> ActivityError:
+    error = ActivityError(
+        "Activity task failed",
+        scheduled_event_id=1,
+        started_event_id=2,
+        identity="",
+        activity_type="generate_object",
+        activity_id="decide",
+        retry_state=None,
+    )
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("kind", ["BudgetExceededError", "ModelQuotaError"])
+async def test_a_judge_that_fails_in_whatever_way_is_a_reason_to_escalate(kind: str) -> None:
+    flow = JudgeFails(failure(ApplicationError("It is used up.", type=kind, non_retryable=True)))
+
+    decision = await flow.decision()
+
+    assert (decision.escalate, decision.judged, decision.reason) == (True, False, kind)
+
+
+async def test_a_cancel_while_the_judge_works_is_no_failure_of_the_judge() -> None:
+    flow = JudgeFails(failure(CancelledError()))
+
+    with pytest.raises(ActivityError):
+        await flow.decision()

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from durable_agents.db import statuses, tasks
@@ -124,8 +125,9 @@ async def test_a_cancelled_run_closes_its_row(
 
     assert kind == "CancelledError"
     assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
-    assert (await row_of(database, handle))[:2] == ("cancelled", "step1")
-    assert (await runs.status_of(handle)).state == "cancelled"
+    assert await row_of(database, handle) == ("cancelled", "step1", "The run was cancelled.")
+    status = await runs.status_of(handle)
+    assert (status.state, status.error) == ("cancelled", "The run was cancelled.")
 
 
 async def test_the_reconciler_closes_the_row_of_a_terminated_run(
@@ -198,3 +200,35 @@ async def test_input_that_does_not_fit_fails_the_run_with_its_reason(
 
     assert kind in {"ValidationError", "InputError"}
     assert message
+
+
+@pytest.mark.parametrize("deadline_s", [600, 3], ids=["cancel", "deadline"])
+async def test_a_result_that_is_being_saved_stands_whatever_ends_the_run_meanwhile(
+    client: Client, database: Database, deadline_s: float
+) -> None:
+    task_id = await new_task(database)
+    async with database.transaction() as connection:  # nobody can save its result meanwhile
+        query = text("SELECT 1 FROM tasks WHERE task_id = :id FOR UPDATE")
+        await connection.execute(query, {"id": task_id})
+        handle = await start(client, task_id, deadline_s=deadline_s)
+        await runs.until_step(handle, "step2")
+        if deadline_s == 600:
+            await handle.cancel()
+
+        async def seen() -> bool:
+            kinds = (
+                EventType.EVENT_TYPE_TIMER_FIRED,
+                EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+            )
+            return any([await runs.count_of(handle, kind) for kind in kinds])
+
+        await runs.until(seen, "the run is to end")
+    result = await runs.result_of(handle)
+
+    assert (await handle.describe()).status == WorkflowExecutionStatus.COMPLETED
+    assert await row_of(database, handle) == ("completed", "complete", "")
+    async with database.statement() as connection:
+        saved = await tasks.get_task(connection, task_id)
+    assert (saved.result, saved.status) == (result.result, "done")
+    status = await runs.status_of(handle)
+    assert (status.state, status.error) == ("completed", "")

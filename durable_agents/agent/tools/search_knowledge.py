@@ -1,11 +1,14 @@
 """The tool `search_knowledge`: passages of the knowledge base."""
 
+import logging
 from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
+from durable_agents.agent.knowledge_search import find
 from durable_agents.agent.tool import Tool, ToolArguments, ToolContext, shortened
-from durable_agents.db import knowledge
+
+logger = logging.getLogger(__name__)
 
 
 class SearchKnowledgeArguments(ToolArguments):
@@ -33,19 +36,20 @@ class Passages(BaseModel):
 
 
 async def search_knowledge(arguments: SearchKnowledgeArguments, context: ToolContext) -> Passages:
-    """Search the documents of the knowledge base.
+    """Search the documents of the knowledge base, by words and by meaning.
 
     Raises:
         DatabaseUnavailableError: The database does not answer.
     """
-    async with context.database.statement() as connection:
-        hits = await knowledge.search(connection, arguments.query, arguments.limit)
+    found = await find(context.database, context.embed_query, arguments.query, arguments.limit)
+    if found.note:
+        logger.warning("%s", found.note)
     return Passages(
         hits=[
             Passage(
                 title=hit.title, source=hit.source, excerpt=hit.excerpt, score=round(hit.score, 4)
             )
-            for hit in hits
+            for hit in found.hits
         ]
     )
 

@@ -13,7 +13,7 @@ from durable_agents.agent.toolbox import parse_arguments
 from durable_agents.agent.tools.file_ticket import FILE_TICKET
 from durable_agents.agent.tools.lookup_account import LOOKUP_ACCOUNT
 from durable_agents.agent.tools.search_knowledge import SEARCH_KNOWLEDGE, Passages
-from durable_agents.db import knowledge
+from durable_agents.db import library
 from durable_agents.db.accounts import AccountRecord
 from durable_agents.db.engine import Database
 from durable_agents.db.tables import Account, Ticket
@@ -57,7 +57,7 @@ async def test_passages_of_the_knowledge_base_are_found_with_their_source(
     database: Database,
 ) -> None:
     async with database.transaction() as connection:
-        await knowledge.add_document(
+        await library.add_document(
             connection,
             document_id="tool-test",
             title="Ocarina care",

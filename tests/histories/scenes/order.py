@@ -1,6 +1,6 @@
 """Runs of `OrderWorkflow` to record."""
 
-from durable_agents.models.order import OrderInput
+from durable_agents.models.order import LeftOver, OrderInput
 from tests.histories.scene import Handle, Scene, cancel_in
 from tests.workflows.runs import activities_of, status_of, until
 
@@ -30,6 +30,10 @@ SCENES = (
         "order.cancelled",
         OrderInput(order_id="1005"),
         meddle=cancel_in("charge payment"),
+    ),
+    Scene(
+        "order.left_over",
+        OrderInput(order_id="1006", left_over=LeftOver(charge=1, reservation=1)),
     ),
     Scene("order.parked", OrderInput(order_id="1006"), meddle=retry_then_abandon),
 )

@@ -21,6 +21,12 @@ SCENES = (
         "Which evidence is there on: the refund policy (r)",
         ({"kind": "nonsense", "text": "A refund takes 14 days. " * 500},),
     ),
+    Scene(
+        "research.writer_fails",
+        ResearchInput(query="What is the refund policy (s)?"),
+        "answers the question.\\n\\nQuestion: What is the refund policy (s)",
+        ({"status": 401, "error_code": "invalid_api_key", "times": -1},),
+    ),
     Scene("research.deadline", ResearchInput(query="Word p?", deadline_s=1), "Word p", (HANG,)),
     Scene(
         "research.cancelled",

@@ -1,0 +1,116 @@
+"""Embedding texts: in batches, under the quotas, with a row of usage for each call."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from durable_agents.agent.asking import CallSite
+from durable_agents.agent.prices import Prices
+from durable_agents.agent.quotas import Quotas
+from durable_agents.clients.embeddings import MAX_TEXTS, Embeddings
+from durable_agents.db.engine import Database
+from durable_agents.db.usage import CallRecord, record_call
+from durable_agents.db.vectors import EmbeddedTexts
+from durable_agents.models.errors import DurableAgentsError, ModelUnavailableError
+
+AGENT = "embedding"  # who the rows of usage say has asked
+CHARS_A_TOKEN = 4
+
+
+class EmbeddingModel(Protocol):
+    """What gives texts their vectors."""
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Ask once."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class Embedder:
+    """Embeds texts with the configured model.
+
+    Args:
+        client: The model.
+        database: Where usage is recorded.
+        prices: What tokens cost.
+        quotas: What calls have to keep to.
+    """
+
+    def __init__(
+        self, client: EmbeddingModel, database: Database, prices: Prices, quotas: Quotas
+    ) -> None:
+        self._client = client
+        self._database = database
+        self._prices = prices
+        self._quotas = quotas
+
+    @property
+    def model(self) -> str:
+        """The model that new vectors are of."""
+        return self._client.model
+
+    async def embed(self, texts: Sequence[str], site: CallSite) -> EmbeddedTexts:
+        """The vectors of some texts, asked for in batches one after the other.
+
+        Raises:
+            ModelUnavailableError: Another try may help.
+            ModelRequestError: The server refuses.
+            QuotaWaitError: The quota is used up for more than a few seconds.
+        """
+        vectors: list[Sequence[float]] = []
+        for start in range(0, len(texts), MAX_TEXTS):
+            answer = await self._ask(texts[start : start + MAX_TEXTS], site)
+            vectors += answer.vectors
+        if len({len(vector) for vector in vectors}) > 1:
+            raise ModelUnavailableError(
+                f"The model {self.model} gave vectors of different lengths; "
+                "another try may go well."
+            )
+        return EmbeddedTexts(self.model, vectors)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _ask(self, texts: Sequence[str], site: CallSite) -> Embeddings:
+        """Ask once, and record what it used whatever comes of it."""
+        began = time.perf_counter()
+        outcome, tokens = "cancelled", 0
+
+        def estimate() -> int:
+            return sum(len(text) // CHARS_A_TOKEN + 1 for text in texts)
+
+        async with self._quotas.turn("", self.model, estimate) as spending:
+            try:
+                answer = await self._client.embed(texts)
+                outcome, tokens = "ok", answer.input_tokens
+                spending.tokens = tokens
+            except DurableAgentsError as error:
+                outcome = type(error).__name__
+                raise
+            finally:
+                await asyncio.shield(self._record(site, outcome, tokens, began))
+        return answer
+
+    async def _record(self, site: CallSite, outcome: str, tokens: int, began: float) -> None:
+        record = CallRecord(
+            **vars(site),
+            agent=AGENT,
+            model=self.model,
+            outcome=outcome,
+            input_tokens=tokens,
+            output_tokens=0,
+            cost_usd=self._prices.cost(self.model, tokens, 0),
+            latency_ms=round((time.perf_counter() - began) * 1000),
+        )
+        async with self._database.statement() as connection:
+            await record_call(connection, record)

@@ -1,0 +1,94 @@
+"""A server that speaks OpenAI's API: how it is reached, and what its refusals mean.
+
+The client never retries: Temporal does, with what the server said.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import httpx2
+import openai
+
+from durable_agents.clients.retry_after import retry_after
+from durable_agents.models.errors import (
+    ModelAuthenticationError,
+    ModelQuotaError,
+    ModelRequestError,
+    ModelUnavailableError,
+)
+
+OPENAI_HOST = "api.openai.com"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+CONNECT_TIMEOUT_S = 5
+_TRANSIENT_STATUS = frozenset({408, 409, 429})
+
+
+class OpenAIServer:
+    """One server, and the connections to it.
+
+    Args:
+        base_url: The server's address up to `/v1`; empty means OpenAI itself.
+        api_key: The key; servers that want none take any.
+    """
+
+    def __init__(self, *, base_url: str, api_key: str) -> None:
+        self.client = openai.AsyncOpenAI(
+            base_url=base_url or None,
+            api_key=api_key or "none",
+            max_retries=0,
+            timeout=httpx2.Timeout(60, connect=CONNECT_TIMEOUT_S),
+            http_client=httpx2.AsyncClient(
+                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+                timeout=httpx2.Timeout(60, connect=CONNECT_TIMEOUT_S),
+                trust_env=httpx2.URL(base_url).host not in LOOPBACK,  # no proxy on the way to it
+            ),
+        )
+        self.is_openai = self.client.base_url.host == OPENAI_HOST
+        self.address = str(self.client.base_url.copy_with(userinfo=b"")).rstrip("/")
+        self._secret = api_key
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.close()
+
+    def named(self, error: openai.OpenAIError) -> Exception:
+        """Name a failure of the client by what can be done about it."""
+        if isinstance(error, openai.APITimeoutError):
+            return self.too_slow()
+        if isinstance(error, openai.APIStatusError):
+            return self._named_status(error)
+        if isinstance(error, openai.APIConnectionError):
+            return ModelUnavailableError(
+                f"The model at {self.address} cannot be reached. "
+                "Check OPENAI_BASE_URL and that the server runs."
+            )
+        return ModelUnavailableError(f"The model at {self.address} failed: {error}")
+
+    def too_slow(self) -> ModelUnavailableError:
+        """What a call is that took too long."""
+        return ModelUnavailableError(f"The model at {self.address} did not answer in time.")
+
+    def _named_status(self, error: openai.APIStatusError) -> Exception:
+        """Name an answer other than 2xx."""
+        status, said = error.status_code, self._said_by(error)
+        where = f"{self.address} answered {status}"
+        if error.code == "insufficient_quota":
+            return ModelQuotaError(f"{where}: no credit is left on the account. {said}")
+        wanted = error.response.headers.get("x-should-retry")
+        transient = status in _TRANSIENT_STATUS or status >= 500
+        if wanted == "true" or (transient and wanted != "false"):
+            delay = retry_after(error.response.headers, datetime.now(UTC))
+            return ModelUnavailableError(f"{where}: {said}", retry_after=delay)
+        if status in {401, 403}:
+            return ModelAuthenticationError(f"{where}: check OPENAI_API_KEY. {said}")
+        return ModelRequestError(f"{where}: {said}")
+
+    def _said_by(self, error: openai.APIStatusError) -> str:
+        """The server's own words, at most 300 characters of them, without our key."""
+        said = str(error.message)
+        body: object = error.body
+        if isinstance(body, Mapping):
+            message: object = dict[str, object](body).get("message")  # pyright: ignore[reportUnknownArgumentType] - any JSON
+            if isinstance(message, str):
+                said = message
+        return (said.replace(self._secret, "[key]") if self._secret else said)[:300]

@@ -1,0 +1,202 @@
+"""Handing out jobs and taking back what became of them.
+
+Each handing out raises the job's fence. Whoever writes for a job names the fence that it was
+handed out with, and is refused when the job has another, or does not run any more: so of several
+who believe that they hold a job, one writes.
+"""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from durable_agents.models.base import Record
+from durable_agents.models.errors import InputError, StaleJobError
+from durable_agents.models.jobs import MAX_PAYLOAD_BYTES, WORKFLOW_KIND, ClaimedJob, JobRun
+from durable_agents.models.work_pool import ClaimInput
+
+
+class Claimed(Record):
+    """What a lane may do next.
+
+    Attributes:
+        job: The job that it was handed, if any.
+        is_current: Whether the lane is in its newest step; one that was overtaken gets nothing.
+        is_due: Whether delayed jobs are due.
+        is_telling: Whether somebody is to be told of a completion.
+    """
+
+    job: ClaimedJob | None = None
+    is_current: bool = True
+    is_due: bool = False
+    is_telling: bool = False
+
+
+class HeldJob(Record):
+    """What the activity of a job needs to know of it."""
+
+    pool: str
+    tenant: str
+    batch: str | None
+    failures: int
+    payload: Any
+
+
+async def claim(connection: AsyncConnection, request: ClaimInput) -> Claimed:
+    """Hand a lane the next job of its pool, in one statement; the same claim gets the same job.
+
+    A lane gets none while its pool is paused, or when the pool has fewer lanes by now.
+    """
+    values = {
+        "pool": request.pool,
+        "lane": request.lane,
+        "claim": request.claim,
+        "turn": request.turn,
+    }
+    try:
+        row = (await connection.execute(_CLAIM, values)).one()
+    except IntegrityError:  # the claim holds a job: this step ran before, its answer was lost
+        row = (await connection.execute(_CLAIMED_BEFORE, values)).one()
+    return Claimed(
+        job=_job_of(row) if row.job_id is not None else None,
+        is_current=row.is_current,
+        is_due=row.is_due,
+        is_telling=row.is_telling,
+    )
+
+
+def _job_of(row: Row[Any]) -> ClaimedJob:
+    is_workflow = row.kind.startswith(WORKFLOW_KIND)
+    return ClaimedJob(
+        job_id=row.job_id,
+        fence=row.fence,
+        kind=row.kind,
+        timeout_s=row.timeout_s,
+        about=row.about,
+        tenant=row.tenant if is_workflow else "",
+        payload=row.payload if is_workflow else None,
+    )
+
+
+async def load(connection: AsyncConnection, run: JobRun) -> HeldJob:
+    """What a job is to do.
+
+    Raises:
+        StaleJobError: The job was handed to another, was cancelled, or is finished.
+    """
+    row = (await connection.execute(_LOAD, _named(run))).mappings().first()
+    if row is None:
+        raise _stale(run)
+    return HeldJob.model_construct(**row)
+
+
+async def hold(connection: AsyncConnection, run: JobRun) -> None:
+    """Lock a job's row for the transaction of its holder.
+
+    Raises:
+        StaleJobError: The job was handed to another, was cancelled, or is finished.
+    """
+    if (await connection.execute(_HOLD, _named(run))).first() is None:
+        raise _stale(run)
+
+
+async def finish(
+    connection: AsyncConnection, run: JobRun, result: BaseModel | dict[str, Any] | None = None
+) -> None:
+    """Store what a job came to.
+
+    Raises:
+        StaleJobError: The job was handed to another, was cancelled, or is finished.
+        InputError: The result is over 256 KiB.
+    """
+    values = {**_named(run), "result": _result_of(run, result)}
+    if (await connection.execute(_FINISH, values)).rowcount != 1:
+        raise _stale(run)
+
+
+def _result_of(run: JobRun, result: BaseModel | dict[str, Any] | None) -> str | None:
+    if result is None:
+        return None
+    as_json = result.model_dump_json() if isinstance(result, BaseModel) else json.dumps(result)
+    if len(as_json.encode()) > MAX_PAYLOAD_BYTES:
+        raise InputError(
+            f"The result of job {run.job_id} has over {MAX_PAYLOAD_BYTES:,} bytes: store what is "
+            "large, and return its id."
+        )
+    return as_json
+
+
+def _named(run: JobRun) -> dict[str, Any]:
+    return {"job_id": run.job_id, "fence": run.fence}
+
+
+def _stale(run: JobRun) -> StaleJobError:
+    return StaleJobError(
+        f"Job {run.job_id} was handed to another, was cancelled or is finished since it was "
+        f"handed out as number {run.fence}; nothing was written. There is nothing to do."
+    )
+
+
+_ANSWER = """
+    EXISTS (SELECT FROM jobs WHERE pool = :pool AND status = 'delayed' AND not_before <= now())
+        AS is_due,
+    EXISTS (SELECT FROM jobs WHERE pool = :pool AND tell_at <= now())
+        OR EXISTS (SELECT FROM job_batches WHERE pool = :pool AND tell_at <= now()) AS is_telling
+"""
+
+_CLAIM = text(
+    f"""
+    WITH lane AS (
+        UPDATE pool_lanes
+        SET turn = :turn, state = 'awake', wakes_at = NULL, changed_at = now()
+        WHERE pool = :pool AND lane = :lane AND turn <= :turn RETURNING lane
+    ), next AS (
+        SELECT j.job_id FROM jobs j
+        WHERE j.pool = :pool AND j.status = 'queued' AND EXISTS (SELECT FROM lane)
+          AND EXISTS (SELECT FROM pools p WHERE p.pool = :pool AND NOT p.is_paused
+                      AND p.max_parallelism > :lane)
+        ORDER BY j.priority, j.rank, j.job_id LIMIT 1 FOR UPDATE OF j SKIP LOCKED
+    ), claimed AS (
+        UPDATE jobs SET status = 'running', claim = :claim, lane = :lane, fence = fence + 1,
+            started_at = now()
+        FROM next WHERE jobs.job_id = next.job_id
+        RETURNING jobs.job_id, fence, kind, timeout_s, about, tenant,
+            CASE WHEN starts_with(kind, '{WORKFLOW_KIND}') THEN payload END AS payload
+    )
+    SELECT EXISTS (SELECT FROM lane) AS is_current, {_ANSWER}, claimed.*
+    FROM (VALUES (1)) AS one LEFT JOIN claimed ON true
+    """  # noqa: S608 - constants
+)
+
+_CLAIMED_BEFORE = text(
+    f"""
+    SELECT true AS is_current, {_ANSWER}, job_id, fence, kind, timeout_s, about, tenant,
+        CASE WHEN starts_with(kind, '{WORKFLOW_KIND}') THEN payload END AS payload
+    FROM jobs WHERE claim = :claim AND status = 'running'
+    """  # noqa: S608 - constants
+)
+
+_LOAD = text(
+    """
+    SELECT pool, tenant, batch, failures, payload FROM jobs
+    WHERE job_id = :job_id AND fence = :fence AND status = 'running'
+    """
+)
+
+_HOLD = text(
+    """
+    SELECT job_id FROM jobs WHERE job_id = :job_id AND fence = :fence AND status = 'running'
+    FOR NO KEY UPDATE
+    """
+)
+
+_FINISH = text(
+    """
+    UPDATE jobs SET status = 'done', result = CAST(:result AS jsonb), finished_at = now(),
+        tell_at = CASE WHEN on_complete IS NOT NULL THEN now() END
+    WHERE job_id = :job_id AND fence = :fence AND status = 'running'
+    """
+)

@@ -1,0 +1,1 @@
+"""Jobs of the work pools: what a kind of job is, the kinds there are, how lanes are woken."""

@@ -1,0 +1,440 @@
+"""Jobs are put in once, in the order that is fair, and can be cancelled and put away."""
+
+import asyncio
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import text
+
+from durable_agents.db import batches, claims, jobs, pools
+from durable_agents.db.engine import Database
+from durable_agents.models.errors import InputError, NotFoundError
+from durable_agents.models.jobs import JobRetry, JobRun, NewJob, OnComplete
+from durable_agents.models.work_pool import ClaimInput
+from tests.db.pooling import (
+    Lane,
+    enqueue,
+    find,
+    job,
+    lanes_of,
+    make_due,
+    new_pool,
+    pool_name,
+    promote,
+)
+from tests.workflows.runs import until
+
+
+async def test_jobs_are_claimed_in_the_order_in_which_they_came(database: Database) -> None:
+    pool = await new_pool(database)
+
+    ids = await enqueue(database, pool, [job() for _ in range(5)])
+
+    assert await (await Lane(database, pool).begin()).drain() == ids
+
+
+async def test_what_is_put_in_is_what_is_stored(database: Database) -> None:
+    pool = await new_pool(database)
+    new = NewJob(
+        kind="noop",
+        payload={"text": "héllo", "list": [1, None]},
+        key="k-1",
+        tenant="t-1",
+        priority=2,
+        about="one",
+        retry=JobRetry(attempts=7),
+        on_complete=OnComplete(workflow_id="w", signal="s", context={"a": 1}),
+    )
+
+    ids = await enqueue(database, pool, [new], "b-1")
+
+    found = await find(database, ids[0])
+    assert (found.key, found.tenant, found.priority, found.about) == ("k-1", "t-1", 2, "one")
+    assert (found.status, found.batch, found.failures) == ("queued", "b-1", 0)
+    async with database.statement() as connection:
+        statement = text("SELECT payload, retry, on_complete FROM jobs WHERE job_id = :id")
+        row = (await connection.execute(statement, {"id": ids[0]})).one()
+    assert row.payload == new.payload
+    assert row.retry == {"attempts": 7}
+    assert OnComplete.model_validate(row.on_complete) == new.on_complete
+
+
+async def test_ten_thousand_jobs_go_in_within_one_transaction(database: Database) -> None:
+    pool = await new_pool(database)
+
+    ids = await enqueue(database, pool, [job(key=f"k-{n}") for n in range(10_000)])
+
+    assert ids == sorted(set(ids))
+    async with database.statement() as connection:
+        assert (await pools.status(connection, pool)).counts == {"queued": 10_000}
+
+
+async def test_a_key_makes_a_job_once(database: Database) -> None:
+    pool = await new_pool(database)
+    first = await enqueue(database, pool, [job(key="a"), job(key="b"), job(key="a")])
+
+    again = await enqueue(database, pool, [job(key="b"), job(key="c"), job()])
+
+    assert (len(first), len(again)) == (2, 2)
+    other = await new_pool(database)
+    assert len(await enqueue(database, other, [job(key="a")])) == 1
+
+
+async def test_one_key_from_many_at_once_makes_one_job(database: Database) -> None:
+    pool = await new_pool(database)
+    new = [job(key=f"k-{n}", tenant=f"t-{n % 3}") for n in range(20)]
+
+    given = await asyncio.gather(
+        *(enqueue(database, pool, new if n % 2 else new[::-1]) for n in range(8))
+    )
+
+    assert sum(map(len, given)) == 20
+
+
+async def test_nothing_goes_in_when_the_transaction_fails(database: Database) -> None:
+    pool = await new_pool(database)
+
+    with pytest.raises(InputError, match="job 2 of 2"):
+        await enqueue(database, pool, [job(), job(payload="x" * 300_000)])
+
+    async with database.statement() as connection:
+        assert (await pools.status(connection, pool)).counts == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"kind": "workflow:"}, "Name the type of the workflow"),
+        ({"timeout_s": 1e-9}, "greater than or equal to 0.001"),
+        ({"on_complete": {}}, "either a workflow_id and a signal, or an activity"),
+        ({"on_complete": {"workflow_id": "w"}}, "either a workflow_id and a signal"),
+        ({"on_complete": {"activity": "a", "signal": "s"}}, "either a workflow_id and a signal"),
+        ({"on_complete": {"activity": "a", "context": "x" * 20_000}}, "20,002 bytes, and 16,384"),
+        ({"on_complete": {"activity": "a", "context": {1, 2}}}, "The context is not JSON"),
+    ],
+    ids=str,
+)
+def test_what_would_hold_up_a_lane_is_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        job(**values)
+
+
+async def test_texts_that_the_database_cannot_keep_are_cleaned(database: Database) -> None:
+    pool = await new_pool(database)
+    told = OnComplete(workflow_id="w", signal="s", context={"a": "b\x00"})
+
+    ids = await enqueue(database, pool, [job(about="a\x00b", key="k\x00", on_complete=told)])
+    again = await enqueue(database, pool, [job(key="k\x00")])
+
+    assert (await find(database, ids[0])).about == "a\ufffdb"
+    assert again == []
+
+
+async def test_a_sealed_batch_takes_no_more_jobs_and_knows_those_it_has(
+    database: Database,
+) -> None:
+    pool = await new_pool(database)
+    batch = f"batch-{pool}"
+    async with database.transaction() as connection:
+        await batches.open_batch(connection, batch, pool=pool)
+    await enqueue(database, pool, [job(key="a")], batch)
+    async with database.statement() as connection:
+        await batches.seal(connection, batch)
+
+    again = await enqueue(database, pool, [job(key="a")], batch)
+    with pytest.raises(InputError, match=f"Batch {batch} is sealed"):
+        await enqueue(database, pool, [job(key="a"), job(key="b")], batch)
+
+    assert again == []
+    async with database.statement() as connection:
+        assert await batches.counts(connection, batch) == {"queued": 1}
+
+
+async def test_a_batch_of_another_pool_takes_no_jobs(database: Database) -> None:
+    pool, other = await new_pool(database), await new_pool(database)
+    async with database.transaction() as connection:
+        await batches.open_batch(connection, f"batch-{pool}", pool=pool)
+
+    with pytest.raises(InputError, match=f"are in pool {pool}"):
+        await enqueue(database, other, [job()], f"batch-{pool}")
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({"text": "x" * 10_000_000}, "has 10,000,011 bytes, and a pool takes 262,144 at most"),
+        ({"number": math.nan}, "is not JSON"),
+        ({"text": "a\x00b"}, "contains a NUL character"),
+        ({"set": {1}}, "is not JSON"),
+    ],
+    ids=["10 MB", "nan", "nul", "set"],
+)
+async def test_a_payload_that_does_not_fit_is_refused(
+    database: Database, payload: object, said: str
+) -> None:
+    pool = await new_pool(database)
+
+    with pytest.raises(InputError, match=said):
+        await enqueue(database, pool, [job(payload=payload)])
+
+
+async def test_a_pool_that_is_not_there_is_named_with_those_that_are(database: Database) -> None:
+    await new_pool(database)
+    name = pool_name()
+
+    with pytest.raises(NotFoundError, match=rf"There is no pool {name}\. There are: .*test-"):
+        await enqueue(database, name, [job()])
+
+
+@pytest.mark.parametrize("number", [-1, 1001])
+async def test_a_parallelism_that_cannot_be_is_refused(database: Database, number: int) -> None:
+    pool = await new_pool(database)
+
+    async with database.statement() as connection:
+        with pytest.raises(InputError, match=f"cannot run {number} jobs at once"):
+            await pools.configure(connection, pool, max_parallelism=number)
+        with pytest.raises(InputError, match=f"cannot run {number} jobs at once"):
+            await pools.ensure_pool(connection, pool_name(), max_parallelism=number)
+
+
+async def test_a_pool_that_is_there_is_left_as_it_is(database: Database) -> None:
+    pool = await new_pool(database, max_parallelism=3)
+
+    async with database.statement() as connection:
+        await pools.ensure_pool(connection, pool, max_parallelism=50)
+        found = await pools.find_pool(connection, pool)
+
+    assert (found.max_parallelism, found.is_paused, found.retention_s) == (3, False, 604_800)
+
+
+async def test_a_small_tenant_behind_a_large_one_is_done_in_the_first_tenth(
+    database: Database,
+) -> None:
+    pool = await new_pool(database, max_parallelism=20)
+    await enqueue(database, pool, [job(tenant="large") for _ in range(2000)])
+    begun = await lanes_of(database, pool, 20)
+    held = [await lane.claim() for lane in begun]
+
+    small = set(await enqueue(database, pool, [job(tenant="small") for _ in range(20)]))
+    order = [*(h.job_id for h in held), *await begun[0].drain()]
+
+    places = [place for place, job_id in enumerate(order, 1) if job_id in small]
+    assert len(order) == 2020
+    assert len(places) == 20
+    assert places[-1] <= 202
+
+
+async def test_tenants_take_turns_by_their_weight(database: Database) -> None:
+    pool = await new_pool(database)
+    light = await enqueue(database, pool, [job(tenant="light") for _ in range(40)])
+    await enqueue(database, pool, [job(tenant="heavy", weight=3) for _ in range(40)])
+
+    order = await (await Lane(database, pool).begin()).drain()
+
+    assert 8 <= sum(job_id in light for job_id in order[:40]) <= 12
+
+
+async def test_a_tenant_that_was_away_has_saved_nothing_up(database: Database) -> None:
+    pool = await new_pool(database)
+    lane = await Lane(database, pool).begin()
+    await enqueue(database, pool, [job(tenant="busy") for _ in range(50)])
+    await lane.drain()
+
+    first = await enqueue(database, pool, [job(tenant="away") for _ in range(10)])
+    second = await enqueue(database, pool, [job(tenant="busy") for _ in range(10)])
+    order = await lane.drain()
+
+    assert abs(sum(job_id in first for job_id in order[:10]) - 5) <= 1
+    assert sorted(order) == [*first, *second]
+
+
+async def test_a_lower_priority_number_goes_first(database: Database) -> None:
+    pool = await new_pool(database)
+    last, middle, first = [
+        (await enqueue(database, pool, [job(priority=priority)]))[0] for priority in (5, 3, 1)
+    ]
+
+    assert await (await Lane(database, pool).begin()).drain() == [first, middle, last]
+
+
+async def test_a_job_is_not_begun_before_its_time(database: Database) -> None:
+    pool = await new_pool(database)
+    lane = await Lane(database, pool).begin()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    ids = await enqueue(database, pool, [job(not_before=later)])
+
+    early = await lane.claimed()
+    none = await promote(database, pool)
+    await make_due(database, pool)
+    due = await lane.claimed()
+    one = await promote(database, pool)
+
+    assert (early.job, early.is_due, none) == (None, False, 0)
+    assert (due.job, due.is_due, one) == (None, True, 1)
+    assert await lane.drain() == ids
+
+
+async def test_a_time_that_has_passed_delays_nothing(database: Database) -> None:
+    pool = await new_pool(database)
+
+    ids = await enqueue(database, pool, [job(not_before=datetime.now(UTC))])
+
+    assert await (await Lane(database, pool).begin()).drain() == ids
+
+
+async def test_jobs_that_are_promoted_at_once_share_with_other_tenants(database: Database) -> None:
+    pool = await new_pool(database)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    delayed = await enqueue(
+        database, pool, [job(tenant="late", not_before=later) for _ in range(30)]
+    )
+    await enqueue(database, pool, [job(tenant="other") for _ in range(30)])
+    await make_due(database, pool)
+
+    promoted = await asyncio.gather(*(promote(database, pool) for _ in range(3)))
+    order = await (await Lane(database, pool).begin()).drain()
+
+    assert sum(promoted) == 30
+    assert 8 <= sum(job_id in delayed for job_id in order[:20]) <= 12
+
+
+async def test_a_job_that_has_not_begun_is_cancelled_at_once(database: Database) -> None:
+    pool = await new_pool(database)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    ids = await enqueue(database, pool, [job(), job(not_before=later)])
+
+    async with database.statement() as connection:
+        ended = [await jobs.cancel(connection, pool, job_id) for job_id in ids]
+
+    assert ended == [("cancelled", -1), ("cancelled", -1)]
+    assert (await find(database, ids[0])).finished_at is not None
+    assert await (await Lane(database, pool).begin()).drain() == []
+
+
+async def test_a_job_that_has_ended_stays_as_it_is_when_cancelled(database: Database) -> None:
+    pool = await new_pool(database)
+    ids = await enqueue(database, pool, [job()])
+    await (await Lane(database, pool).begin()).drain()
+
+    async with database.statement() as connection:
+        assert await jobs.cancel(connection, pool, ids[0]) == ("done", -1)
+
+
+async def test_cancelling_all_leaves_to_the_lanes_what_runs(database: Database) -> None:
+    pool = await new_pool(database)
+    ids = await enqueue(database, pool, [job() for _ in range(5)])
+    held = await (await Lane(database, pool).begin()).claim()
+
+    async with database.transaction() as connection:
+        waiting, running = await jobs.cancel_all(connection, pool)
+
+    assert waiting == 4
+    assert [(lane, run.job_id) for lane, run in running] == [(0, held.job_id)]
+    assert [(await find(database, i)).status for i in ids] == ["running", *["cancelled"] * 4]
+
+
+async def test_cancelling_all_misses_no_job_that_is_just_being_begun(database: Database) -> None:
+    pool = await new_pool(database)
+    lane = await Lane(database, pool).begin()
+    ids = await enqueue(database, pool, [job()])
+
+    async def cancel_all() -> tuple[int, list[tuple[int, JobRun]]]:
+        async with database.transaction() as connection:
+            await connection.execute(text("SET LOCAL application_name = 'cancels-all'"))
+            return await jobs.cancel_all(connection, pool)
+
+    async with database.transaction() as connection:
+        request = ClaimInput(pool=pool, lane=0, claim="run/1", turn=lane.turn)
+        await claims.claim(connection, request)  # and its commit is yet to come
+        cancelling = asyncio.ensure_future(cancel_all())
+        await until_waiting(database, "cancels-all")
+
+    assert await cancelling == (0, [(0, JobRun(job_id=ids[0], fence=1))])
+
+
+async def until_waiting(database: Database, name: str) -> None:
+    """Wait until somebody waits for a lock."""
+    waits = text(
+        "SELECT FROM pg_stat_activity WHERE application_name = :name AND wait_event_type = 'Lock'"
+    )
+
+    async def there() -> bool:
+        async with database.statement() as connection:
+            return (await connection.execute(waits, {"name": name})).first() is not None
+
+    await until(there, f"{name} waits for a lock", within=4)
+
+
+async def test_a_job_of_another_pool_is_not_cancelled(database: Database) -> None:
+    pool, other = await new_pool(database), await new_pool(database)
+    ids = await enqueue(database, pool, [job()])
+
+    async with database.statement() as connection:
+        with pytest.raises(NotFoundError, match=f"Pool {other} has no job {ids[0]}"):
+            await jobs.cancel(connection, other, ids[0])
+        with pytest.raises(NotFoundError, match="There is no pool"):
+            await jobs.cancel(connection, pool_name(), ids[0])
+
+
+async def test_jobs_are_listed_by_status_and_page(database: Database) -> None:
+    pool = await new_pool(database)
+    ids = await enqueue(database, pool, [job() for _ in range(5)], "batch-1")
+    lane = await Lane(database, pool).begin()
+    await lane.fail(await lane.claim(), is_final=True, error_type="InputError", error="No.")
+
+    async with database.statement() as connection:
+        failed = await jobs.list_jobs(connection, pool, status="failed")
+        page = await jobs.list_jobs(connection, pool, batch="batch-1", after=ids[1], limit=2)
+
+    assert [(f.job_id, f.error_type, f.error) for f in failed] == [(ids[0], "InputError", "No.")]
+    assert [row.job_id for row in page] == ids[2:4]
+
+
+async def test_the_status_counts_per_tenant(database: Database) -> None:
+    pool = await new_pool(database)
+    await enqueue(database, pool, [job(tenant="a"), job(tenant="a"), job(tenant="b")])
+    await (await Lane(database, pool).begin()).claim()
+
+    async with database.statement() as connection:
+        status = await pools.status(connection, pool)
+        listed = await pools.list_pools(connection)
+
+    assert status.counts == {"queued": 2, "running": 1}
+    assert [(c.tenant, c.status, c.count) for c in status.tenants] == [
+        ("a", "queued", 1),
+        ("a", "running", 1),
+        ("b", "queued", 1),
+    ]
+    assert next(p for p in listed if p.pool == pool).counts == status.counts
+
+
+async def test_finished_jobs_are_put_away_when_their_time_is_over(database: Database) -> None:
+    pool, kept = await new_pool(database), await new_pool(database)
+    async with database.statement() as connection:
+        await pools.configure(connection, pool, retention_s=0)
+    for name in (pool, kept):
+        await enqueue(database, name, [job(), job(priority=5)])
+        lane = await Lane(database, name).begin()
+        await lane.finish(await lane.claim())
+
+    async with database.statement() as connection:
+        await jobs.purge(connection)
+        after = [(await pools.status(connection, name)).counts for name in (pool, kept)]
+
+    assert after == [{"queued": 1}, {"done": 1, "queued": 1}]
+
+
+async def test_a_job_whose_end_is_still_to_be_told_is_kept(database: Database) -> None:
+    pool = await new_pool(database)
+    async with database.statement() as connection:
+        await pools.configure(connection, pool, retention_s=0)
+    told = OnComplete(workflow_id="w", signal="s")
+    await enqueue(database, pool, [job(on_complete=told)])
+    await (await Lane(database, pool).begin()).drain()
+
+    async with database.statement() as connection:
+        await jobs.purge(connection)
+        assert (await pools.status(connection, pool)).counts == {"done": 1}
