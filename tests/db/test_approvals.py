@@ -62,16 +62,19 @@ async def test_a_second_delivery_of_a_request_finds_the_first_and_leaves_its_dec
 
 
 def test_run_step_revision_and_content_each_make_another_digest() -> None:
-    one = {"run_id": "r", "step": "s", "revision": 1, "content": "c"}
-    others = [
-        {**one, "run_id": "q"},
-        {**one, "step": "t"},
-        {**one, "revision": 2},
-        {**one, "content": "d"},
-        {"run_id": "rs", "step": "", "revision": 1, "content": "c"},
+    made_of = [
+        ("r", "s", 1, "c"),
+        ("q", "s", 1, "c"),
+        ("r", "t", 1, "c"),
+        ("r", "s", 2, "c"),
+        ("r", "s", 1, "d"),
+        ("rs", "", 1, "c"),
     ]
 
-    digests = {digest_of(**values) for values in [one, *others]}
+    digests = {
+        digest_of(run_id=run_id, step=step, revision=revision, content=content)
+        for run_id, step, revision, content in made_of
+    }
 
     assert len(digests) == 6
     assert {len(digest) for digest in digests} == {16}
