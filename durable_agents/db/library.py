@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -89,13 +89,6 @@ async def store_document(
     """
     await _write(connection, document, only_changed=False)
     await _write_chunks(connection, document.document_id, chunks, embedded)
-
-
-async def note_digest(connection: AsyncConnection, document_id: str, digest: str) -> None:
-    """Remember that a document is what these bytes say, although they were written otherwise."""
-    await connection.execute(
-        update(Document).where(Document.document_id == document_id).values(upload_digest=digest)
-    )
 
 
 async def id_of_source(connection: AsyncConnection, source: str) -> str:

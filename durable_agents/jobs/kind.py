@@ -29,7 +29,6 @@ class JobServices:
         asker: Asks models, and records what that used.
         embedder: Gives texts their vectors; None while no embedding model is named.
         fetch_allow: Exact host:port pairs that fetching may reach although they are private.
-        embedder: Gives texts their vectors; None where no embedding model is configured.
     """
 
     database: Database
@@ -38,7 +37,6 @@ class JobServices:
     asker: Asker
     embedder: Embedder | None = None
     fetch_allow: frozenset[str] = frozenset()
-    embedder: Embedder | None = None
 
 
 @dataclass
