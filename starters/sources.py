@@ -76,7 +76,7 @@ def _add_address(found: Given, address: str) -> None:
 
 def _add_path(found: Given, path: Path, name: str) -> None:
     if not path.is_dir():
-        found.sources.append(Source(f"{name}/{path.name}" if name else path.name, path))
+        _add_file(found, f"{name}/{path.name}" if name else path.name, path)
         return
     name = name or path.resolve().name or "root"
     unreadable = list[str]()
@@ -84,14 +84,17 @@ def _add_path(found: Given, path: Path, name: str) -> None:
         if is_no_document(file.name):
             found.passed_over += 1
             continue
-        source = f"{name}/{file.relative_to(path).as_posix()}"
-        if source.isprintable():
-            found.sources.append(Source(source, file))
-        else:
-            found.failures.append((source, "The file's name is not printable."))
+        _add_file(found, f"{name}/{file.relative_to(path).as_posix()}", file)
     found.failures += [(one, "The folder cannot be read.") for one in unreadable]
     if not unreadable:
         found.folders.append(name)
+
+
+def _add_file(found: Given, source: str, file: Path) -> None:
+    if source.isprintable():
+        found.sources.append(Source(source, file))
+    else:
+        found.failures.append((source, "The file's name is not printable."))
 
 
 def _files_of(folder: Path, unreadable: list[str]) -> Iterator[Path]:
