@@ -161,9 +161,9 @@ def _why_none(kind: str) -> str:
 
 
 def _decoded(content: bytes, charset: str) -> str:
-    """Bytes as text: by their mark, as UTF-8, by what a server or the page told, else as Windows wrote it."""
-    for bom, encoding in _BOMS:
-        if content.startswith(bom):
+    """Bytes as text: by their mark, as UTF-8, as they were said to be, else as Windows wrote it."""
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
             return content.removeprefix(codecs.BOM_UTF8).decode(encoding, "replace")
     try:
         return content.decode("utf-8")
