@@ -71,6 +71,12 @@ def _add_address(found: Given, address: str) -> None:
     if len(address) > MAX_ADDRESS_CHARS or not address.isprintable():
         found.failures.append((address[:100], "The address is too long or not printable."))
         return
+    _, _, rest = address.partition("//")
+    where = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    if "@" in where:  # before it is stored and shown
+        bare = address.replace(f"{where.rpartition('@')[0]}@", "", 1)
+        found.failures.append((bare, "An address may not hold a user name or a password."))
+        return
     found.sources.append(Source(address))
 
 

@@ -75,8 +75,8 @@ async def vectors_of(
             Chunk.embedding_model == model,
             Chunk.position.in_(places[start : start + ROWS_AT_ONCE]),
         )
-        for text, vector in await connection.execute(some):
-            found[text] = array("f", vector)
+        rows = await connection.execute(some)
+        found |= {text: array("f", vector) for text, vector in rows if vector is not None}
     return found
 
 
