@@ -98,8 +98,10 @@ async def main(chunks: int, queries: int) -> None:
         print(f"the index of vectors made in {time.perf_counter() - began:.0f} s")
         await _measure(database, asked, vectors)
         found = await _nearest_of_all(database, vectors[:20])
-        shared = [len(set(a) & set(b)) / max(len(a), 1) for a, b in zip(exact, found, strict=True)]
-        print(f"of the 40 nearest the index finds {100 * statistics.mean(shared):.0f} %")
+        for most in (10, 40):
+            pairs = [(set(a[:most]), set(b[:most])) for a, b in zip(exact, found, strict=True)]
+            shared = [len(a & b) / max(len(a), 1) for a, b in pairs]
+            print(f"of the {most} nearest the index finds {100 * statistics.mean(shared):.0f} %")
         await client.close()
         await database.close()
 

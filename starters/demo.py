@@ -21,9 +21,10 @@ from durable_agents.agent.catalogue import get_agent
 from durable_agents.db.engine import Database
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import Settings
+from starters.failures import failure_of
 from starters.ingesting import Ingestion
 from starters.progress import describe
-from starters.running import failure_of, start
+from starters.running import start
 from starters.scenes import ACCOUNT, Scene, scenes
 from starters.sources import look_through
 from starters.terminal import EXIT_RUN_FAILED, err, out, run

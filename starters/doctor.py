@@ -19,6 +19,7 @@ from durable_agents.clients.model import ModelClient
 from durable_agents.clients.notifications import Notifier
 from durable_agents.clients.runs import is_at_work
 from durable_agents.db import migrate, notifications, refunds
+from durable_agents.db.embedding_jobs import count_without
 from durable_agents.db.engine import Database
 from durable_agents.db.quotas import Draw, read_holds, read_levels
 from durable_agents.models import queues
@@ -27,6 +28,7 @@ from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import NO_MODEL, Settings
 from starters.database import database_url
 from starters.presence import has_workers
+from starters.search import SITE, embedder_here
 from starters.terminal import EXIT_CANNOT_START, one_line, out, plain, refusal_of, run
 
 SEARCH_ATTRIBUTES = ("Pattern", "UserId", "Phase")
@@ -50,6 +52,7 @@ def doctor(
                 for draw in _draws(settings)
             ),
             *([] if quick else [("Model", lambda: _model(settings))]),
+            *([] if quick else [("Embeddings", lambda: _embeddings(settings))]),
         )
         try:
             client = await connect(settings)
@@ -224,3 +227,22 @@ async def _model(settings: Settings) -> str:
         await model.close()
     stand_in = " (the simulator, a stand-in)" if settings.uses_simulator else ""
     return f"{chosen} at {model.address}{stand_in}"
+
+
+async def _embeddings(settings: Settings) -> str:
+    """The embedding model, how long its vectors are, and how many passages have none of it."""
+    database = Database(database_url(settings), pool_size=2)
+    try:
+        async with embedder_here(settings, database) as embedder:
+            if embedder is None:
+                return "no model is named (OPENAI_EMBEDDING_MODEL): search looks for words alone"
+            probe = await embedder.embed(["How long is a vector?"], SITE)
+        dimension = len(probe.vectors[0])
+        async with database.statement() as connection:
+            lacking = await count_without(connection, embedder.model, dimension)
+    finally:
+        await database.close()
+    told = f"{embedder.model}, {dimension} dimensions"
+    if not lacking:
+        return told
+    return f"{told}; {lacking:,} passages have no such vector: `durable-agents ingest --reembed`"

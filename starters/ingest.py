@@ -20,7 +20,7 @@ from starters.ingest_progress import rate_of, show
 from starters.ingesting import Ingestion, Tally
 from starters.job_progress import Company, Shown
 from starters.options import AsJson, NoWait
-from starters.search import knowledge_base
+from starters.search import SITE, embedder_here, knowledge_base
 from starters.sources import Given, look_through
 from starters.terminal import (
     EXIT_RUN_FAILED,
@@ -104,17 +104,20 @@ async def _ingest(
 
 
 async def _reembed(settings: Settings, database: Database, *, no_wait: bool, as_json: bool) -> None:
-    if not settings.openai_embedding_model:
-        raise ConfigurationError(
-            "No embedding model is named: set OPENAI_EMBEDDING_MODEL, here and for the workers."
-        )
+    async with embedder_here(settings, database) as embedder:
+        if embedder is None:
+            raise ConfigurationError(
+                "No embedding model is named: set OPENAI_EMBEDDING_MODEL, here and for the workers."
+            )
+        probe = await embedder.embed(["How long is a vector?"], SITE)
+    dimension = len(probe.vectors[0])
     client = await connect(settings)
     ingestion = Ingestion(client, database, settings.openai_embedding_model)
     if no_wait:
-        await ingestion.reembed()
+        await ingestion.reembed(dimension)
         await ingestion.make_index(unasked=True)
     else:
-        await _watched(client, ingestion, ingestion.reembed(), quiet=as_json)
+        await _watched(client, ingestion, ingestion.reembed(dimension), quiet=as_json)
     _tell(ingestion.tally, {}, no_wait=no_wait, as_json=as_json)
 
 

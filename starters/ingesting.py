@@ -109,15 +109,18 @@ class Ingestion:
         await self._hand_over(some)
         self.tally.is_handed_over = True
 
-    async def reembed(self) -> None:
-        """Let the pool give every passage a vector of the current model."""
+    async def reembed(self, dimension: int) -> None:
+        """Let the pool give every passage a vector of the current model and its dimension."""
         await self._prepare()
         async with self._database.transaction() as connection:
-            documents = await documents_without(connection, self._model)
+            documents = await documents_without(connection, self._model, dimension)
             at_work = await uploads.open_payloads(connection, REEMBED_DOCUMENT.name)
             known = {str(payload["document_id"]): job for job, payload in at_work}
             new = [one for one in documents if one not in known]
-            made = [REEMBED_DOCUMENT.new(ReembedPayload(document_id=one)) for one in new]
+            made = [
+                REEMBED_DOCUMENT.new(ReembedPayload(document_id=one, dimension=dimension))
+                for one in new
+            ]
             ids = await jobs.enqueue(connection, INGEST_POOL, made)
         wanted = set(documents)
         self.tally.jobs = {job: name for name, job in known.items() if name in wanted}
@@ -177,6 +180,7 @@ class Ingestion:
         """Store the uploads that are new or have changed, each with its job."""
         digests = {upload.source: upload.digest for upload in some}
         async with self._database.transaction() as connection:
+            await uploads.one_at_a_time(connection)
             same = await library.unchanged(connection, digests)
             at_work = await uploads.open_jobs(connection, digests)
             new = [one for one in some if one.source not in same and one.source not in at_work]

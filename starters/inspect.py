@@ -21,9 +21,9 @@ from durable_agents.models.errors import NotFoundError
 from durable_agents.models.status import RunStatus
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.settings import Settings
+from starters.failures import failure_of
 from starters.options import AsJson, RunId
 from starters.progress import QUERY_TIMEOUT_S, trouble_of
-from starters.running import failure_of
 from starters.terminal import one_line, out, plain, print_json, run, say
 
 _STATUS_COLOURS: Mapping[str, str] = {

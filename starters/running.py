@@ -11,15 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    CancelledError,
-    FailureError,
-    TerminatedError,
-    TimeoutError,  # noqa: A004 - the SDK names it
-    WorkflowAlreadyStartedError,
-)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from durable_agents.models import queues
@@ -29,6 +21,7 @@ from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.priorities import DEFAULT, priority_of
 from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
 from starters.asking import tell_requests
+from starters.failures import ended_by, failure_of
 from starters.outcomes import outcome_of, tell_outcome
 from starters.presence import AWAY, nobody_works
 from starters.progress import show_progress
@@ -38,7 +31,6 @@ from starters.terminal import (
     SERVER_AWAY,
     fail,
     note,
-    one_line,
     print_json,
     say,
 )
@@ -239,33 +231,7 @@ def _tell_failure(
     if outcome is not None:
         tell_outcome(outcome)
     link = f" See {place['url']}" if place["url"] else ""
-    fail(f"Run {place['id']} {_ended(kind)}: {reason}{link}", EXIT_RUN_FAILED)
-
-
-def failure_of(error: WorkflowFailureError) -> tuple[str, str]:
-    """The type and the sentence of the failure that a step raised."""
-    cause: BaseException = error.cause
-    if isinstance(cause, CancelledError):
-        return "Cancelled", "somebody cancelled it."
-    if isinstance(cause, TerminatedError):
-        return "Terminated", "somebody terminated it."
-    if isinstance(cause, TimeoutError):
-        return "TimedOut", "it reached its execution timeout."
-    step = ""
-    while isinstance(cause, FailureError) and cause.cause is not None:
-        if isinstance(cause, ApplicationError):
-            break  # what caused it in turn is not meant for people
-        step = cause.activity_id if isinstance(cause, ActivityError) else step
-        cause = cause.cause
-    message = cause.message if isinstance(cause, FailureError) else str(cause)
-    if isinstance(cause, TimeoutError):
-        return "TimedOut", f"the step {step} did not end in time ({one_line(message)})."
-    kind = (cause.type if isinstance(cause, ApplicationError) else None) or type(cause).__name__
-    return kind, one_line(message) or kind
-
-
-def _ended(kind: str) -> str:
-    return {"Cancelled": "was cancelled", "Terminated": "was terminated"}.get(kind, "failed")
+    fail(f"Run {place['id']} {ended_by(kind)}: {reason}{link}", EXIT_RUN_FAILED)
 
 
 def _print_started(place: Mapping[str, str], options: StartOptions) -> None:

@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from durable_agents.agent.asking import CallSite
+from durable_agents.agent.embedding import Embedder
 from durable_agents.agent.knowledge_search import Found, find
 from durable_agents.agent.quotas import Quotas
 from durable_agents.db import migrate
@@ -58,17 +59,27 @@ async def knowledge_base(settings: Settings) -> AsyncGenerator[Database]:
         await database.close()
 
 
+@asynccontextmanager
+async def embedder_here(settings: Settings, database: Database) -> AsyncGenerator[Embedder | None]:
+    """What gives texts their vectors in this process; None while no embedding model is named."""
+    quotas = Quotas(database, calls=settings.quotas, tokens=settings.model_tokens_per_minute)
+    embedder = embedder_of(settings, database, quotas)
+    try:
+        yield embedder
+    finally:
+        if embedder is not None:
+            await embedder.close()
+
+
 async def _find(settings: Settings, query: str, limit: int) -> Found:
-    async with knowledge_base(settings) as database:
-        quotas = Quotas(database, calls=settings.quotas, tokens=settings.model_tokens_per_minute)
-        embedder = embedder_of(settings, database, quotas)
+    async with (
+        knowledge_base(settings) as database,
+        embedder_here(settings, database) as embedder,
+    ):
         if embedder is None:
             found = await find(database, None, query, limit)
             return Found(found.hits, WORDS_ALONE)
-        try:
-            return await find(database, lambda one: embedder.embed([one], SITE), query, limit)
-        finally:
-            await embedder.close()
+        return await find(database, lambda one: embedder.embed([one], SITE), query, limit)
 
 
 def _show(found: Found) -> None:

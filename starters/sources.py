@@ -71,12 +71,18 @@ def _add_address(found: Given, address: str) -> None:
     if len(address) > MAX_ADDRESS_CHARS or not address.isprintable():
         found.failures.append((address[:100], "The address is too long or not printable."))
         return
+    _, _, rest = address.partition("//")
+    where = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    if "@" in where:  # before it is stored and shown
+        bare = address.replace(f"{where.rpartition('@')[0]}@", "", 1)
+        found.failures.append((bare, "An address may not hold a user name or a password."))
+        return
     found.sources.append(Source(address))
 
 
 def _add_path(found: Given, path: Path, name: str) -> None:
     if not path.is_dir():
-        found.sources.append(Source(f"{name}/{path.name}" if name else path.name, path))
+        _add_file(found, f"{name}/{path.name}" if name else path.name, path)
         return
     name = name or path.resolve().name or "root"
     unreadable = list[str]()
@@ -84,14 +90,17 @@ def _add_path(found: Given, path: Path, name: str) -> None:
         if is_no_document(file.name):
             found.passed_over += 1
             continue
-        source = f"{name}/{file.relative_to(path).as_posix()}"
-        if source.isprintable():
-            found.sources.append(Source(source, file))
-        else:
-            found.failures.append((source, "The file's name is not printable."))
+        _add_file(found, f"{name}/{file.relative_to(path).as_posix()}", file)
     found.failures += [(one, "The folder cannot be read.") for one in unreadable]
     if not unreadable:
         found.folders.append(name)
+
+
+def _add_file(found: Given, source: str, file: Path) -> None:
+    if source.isprintable():
+        found.sources.append(Source(source, file))
+    else:
+        found.failures.append((source, "The file's name is not printable."))
 
 
 def _files_of(folder: Path, unreadable: list[str]) -> Iterator[Path]:

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from durable_agents.agent import pdf_text
 from durable_agents.agent.html_text import UnreadableHtmlError, read_html
 from durable_agents.agent.page_text import HTML_TYPES
+from durable_agents.clients.http import CHARSET
+from durable_agents.db.chunking import first_heading
 from durable_agents.models.errors import InputError, ServiceUnavailableError
 
 MAX_BYTES = 20_000_000
@@ -18,6 +20,7 @@ PDF, HTML, MARKDOWN, PLAIN = "application/pdf", "text/html", "text/markdown", "t
 
 _MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd"})
 _HTML = frozenset({".html", ".htm", ".xhtml"})
+_PDF_MARK = b"%PDF-"  # a text about PDFs may have it, too
 _SNIFFED = 1024  # bytes at the beginning that tell what a file is
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -26,9 +29,11 @@ _BOMS = (
 )
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_NAMED_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
-_FIRST_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*\r?$", re.MULTILINE)
-_UNDERLINED = re.compile(r"\A\s*(\S[^\r\n]{0,300}?)[ \t]*\r?\n(?:={3,}|-{3,})[ \t]*\r?(?:\n|\Z)")
+# None of these has two repetitions side by side that take the same characters: a document could
+# make such a one take hours, and Python's `re` lets nothing else run meanwhile.
+_NAMED_TITLE = re.compile(r"^title[ \t]*:(.+)$", re.MULTILINE | re.IGNORECASE)
+_UNDERLINED = re.compile(r"(\S[^\r\n]{0,300})\r?\n(?:={3,}|-{3,})[ \t]*(?:\r?\n|\Z)")
+_TITLE_WITHIN = 20_000  # characters at the beginning
 _FIT_FOR_TEXT = str.maketrans({"\x00": None})  # PostgreSQL's text cannot hold it
 _NOT_DOCUMENTS = ("image/", "audio/", "video/", "font/")
 
@@ -62,11 +67,15 @@ def media_type_of(name: str, content: bytes, told: str = "") -> str:
     start = content[:_SNIFFED]
     if not content.strip():
         raise InputError(f"{name} is empty.")
-    if b"%PDF-" in start:
-        return PDF
-    if not start.startswith(tuple(bom for bom, _ in _BOMS)) and _CONTROLS.search(content[:65_536]):
-        raise InputError(f"{name} is a binary file: only text, Markdown, HTML and PDF can be read.")
     suffix = PurePosixPath(name.partition("?")[0]).suffix.lower()
+    marked = start.startswith(tuple(bom for bom, _ in _BOMS))
+    is_binary = not marked and _CONTROLS.search(content[:65_536]) is not None
+    if start.lstrip().startswith(_PDF_MARK):
+        return PDF
+    if _PDF_MARK in start and (is_binary or suffix == ".pdf" or told == PDF):
+        return PDF  # something stands before it, as old mail programs left it
+    if is_binary:
+        raise InputError(f"{name} is a binary file: only text, Markdown, HTML and PDF can be read.")
     if told in HTML_TYPES or suffix in _HTML:
         return HTML
     if told == MARKDOWN or suffix in _MARKDOWN:
@@ -117,6 +126,9 @@ async def _read(name: str, kind: str, content: bytes, charset: str) -> tuple[str
     """The title, if it has one, and the text."""
     if kind == PDF:
         return await _read_pdf(name, content)
+    if kind == HTML and not charset:
+        found = CHARSET.search(content[:_SNIFFED])
+        charset = found[1].decode("ascii", "replace") if found else ""
     text = _decoded(content, charset)
     if kind == HTML:
         try:
@@ -149,9 +161,9 @@ def _why_none(kind: str) -> str:
 
 
 def _decoded(content: bytes, charset: str) -> str:
-    """Bytes as text: by their mark, by what a server told, as UTF-8, else as Windows wrote it."""
-    for bom, encoding in _BOMS:
-        if content.startswith(bom):
+    """Bytes as text: by their mark, as UTF-8, as they were said to be, else as Windows wrote it."""
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
             return content.removeprefix(codecs.BOM_UTF8).decode(encoding, "replace")
     try:
         return content.decode("utf-8")
@@ -170,7 +182,9 @@ def _titled(text: str) -> tuple[str, str]:
     matter = _FRONT_MATTER.match(text)
     body = text[matter.end() :] if matter else text
     named = _NAMED_TITLE.search(matter[1]) if matter else None
-    if named:
-        return named[1].strip("\"'"), body
-    heading = _UNDERLINED.match(body) or _FIRST_HEADING.search(body[:20_000])
-    return (heading[1] if heading else ""), body
+    if named and (name := named[1].strip().strip("\"'")):
+        return name, body
+    beginning = body[:_TITLE_WITHIN].lstrip()
+    if underlined := _UNDERLINED.match(beginning):
+        return underlined[1], body
+    return first_heading(beginning.replace("\r\n", "\n")), body

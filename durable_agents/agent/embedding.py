@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from durable_agents.agent.asking import CallSite
 from durable_agents.agent.prices import Prices
 from durable_agents.agent.quotas import Quotas
-from durable_agents.clients.embeddings import MAX_TEXTS, Embeddings
+from durable_agents.clients.embeddings import MAX_TEXTS, Embeddings, Vector
 from durable_agents.db.engine import Database
 from durable_agents.db.usage import CallRecord, record_call
 from durable_agents.db.vectors import EmbeddedTexts
@@ -58,15 +58,32 @@ class Embedder:
         """The model that new vectors are of."""
         return self._client.model
 
-    async def embed(self, texts: Sequence[str], site: CallSite) -> EmbeddedTexts:
+    async def embed(
+        self, texts: Sequence[str], site: CallSite, known: Mapping[str, Vector] | None = None
+    ) -> EmbeddedTexts:
         """The vectors of some texts, asked for in batches one after the other.
+
+        Args:
+            texts: The texts; one that stands there twice is asked for once.
+            site: Where the calls stand, for the rows of their usage.
+            known: Vectors of this model that some of the texts have already. If the model gives
+                vectors of another length by now, all texts are asked for anew.
 
         Raises:
             ModelUnavailableError: Another try may help.
             ModelRequestError: The server refuses.
             QuotaWaitError: The quota is used up for more than a few seconds.
         """
-        vectors: list[Sequence[float]] = []
+        had = {text: known[text] for text in texts if text in known} if known else {}
+        new = await self._vectors([text for text in dict.fromkeys(texts) if text not in had], site)
+        if new and had and len({len(vector) for vector in (*had.values(), *new.values())}) > 1:
+            return await self.embed(texts, site)
+        vectors = had | new
+        return EmbeddedTexts(self.model, [vectors[text] for text in texts])
+
+    async def _vectors(self, texts: Sequence[str], site: CallSite) -> dict[str, Vector]:
+        """The vectors of texts that are all different."""
+        vectors: list[Vector] = []
         for start in range(0, len(texts), MAX_TEXTS):
             answer = await self._ask(texts[start : start + MAX_TEXTS], site)
             vectors += answer.vectors
@@ -75,7 +92,7 @@ class Embedder:
                 f"The model {self.model} gave vectors of different lengths; "
                 "another try may go well."
             )
-        return EmbeddedTexts(self.model, vectors)
+        return dict(zip(texts, vectors, strict=True))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -24,7 +24,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEADERS = {"User-Agent": "durable-agents/0.1", "Accept": "text/*, application/json, */*;q=0.5"}
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
-_CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 # Encodings that pages have. Python knows others that take quadratic time, or are no encodings.
 _ENCODING = re.compile(
     r"(utf|iso|latin|ascii|us-ascii|windows|cp|koi8|gb|big5|shift|euc|mac)[\w-]*", re.IGNORECASE
@@ -52,7 +52,7 @@ class FetchedPage:
     @property
     def text(self) -> str:
         """The body as text: by the server's charset, else the page's own, else UTF-8."""
-        found = _CHARSET.search(self.body[:1024])
+        found = CHARSET.search(self.body[:1024])
         named = self.charset or (found[1].decode("ascii", "replace") if found else "")
         if _ENCODING.fullmatch(named):
             try:

@@ -4,9 +4,11 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
-CHUNKING = 1  # part of a document's hash: raise it when documents must be cut anew
+CHUNKING = 2  # part of a document's hash: raise it when documents must be cut anew
 CHUNK_CHARS = 1000
-HEADING = re.compile(r"(#{1,6})\s+(.+?)\s*#*")
+MAX_HEADING_CHARS = 300  # each passage repeats its headings; a longer line is text
+HEADING = re.compile(r"(#{1,6})[ \t]+(.+)")
+FENCES = ("```", "~~~")  # in a block of code, what looks like a heading is a comment
 SENTENCE_ENDS = re.compile(r"(?<=[.!?…]\s)|(?<=\n)")
 
 
@@ -47,19 +49,44 @@ def excerpt(marked: str, marks: re.Pattern[str], room: int) -> str:
     return _shortened(best.strip(), room)
 
 
+def first_heading(content: str) -> str:
+    """The text of the first heading of a Markdown text; empty when there is none."""
+    return next((headings[-1] for headings, _ in _sections(content) if headings), "")
+
+
+def _heading_of(line: str) -> tuple[int, str] | None:
+    """The level and the text of a line of Markdown that is a heading."""
+    found = HEADING.fullmatch(line) if len(line) <= MAX_HEADING_CHARS else None
+    if found is None:
+        return None
+    text = found[2].strip()
+    bare = text.rstrip("#")
+    text = text if bare and not bare[-1].isspace() else bare.rstrip()  # "C#" keeps its own
+    return (len(found[1]), text) if text else None
+
+
 def _sections(content: str) -> Iterator[tuple[list[str], str]]:
     """The sections of a Markdown text: the headings above, and what stands below them."""
-    headings, lines = dict[int, str](), list[str]()
+    headings, lines, fence = dict[int, str](), list[str](), ""
     for line in content.split("\n"):
-        found = HEADING.fullmatch(line)
+        fence = _fence_after(line, fence)
+        found = None if fence else _heading_of(line)
         if found is None:
             lines.append(line)
             continue
         yield [*headings.values()], "\n".join(lines)
-        level = len(found[1])
+        level, name = found
         above = {number: text for number, text in headings.items() if number < level}
-        headings, lines = {**above, level: found[2]}, []
+        headings, lines = {**above, level: name}, []
     yield [*headings.values()], "\n".join(lines)
+
+
+def _fence_after(line: str, fence: str) -> str:
+    """What ends the block of code that a line is in or begins; empty outside of one."""
+    mark = line.lstrip(" ")[:3]
+    if fence:
+        return "" if mark == fence else fence
+    return mark if mark in FENCES else ""
 
 
 def _pieces(paragraph: str) -> list[str]:

@@ -40,7 +40,8 @@ _RARITY = text(
 
 def readable(query: str) -> str:
     """What of a query is looked for."""
-    return query.replace("\x00", " ")[:MAX_QUERY_CHARS]
+    text = query[:MAX_QUERY_CHARS].replace("\x00", " ")
+    return text.encode("utf-8", "replace").decode()  # half characters cannot be sent
 
 
 def any_word(words: str) -> ColumnElement[str]:

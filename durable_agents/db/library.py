@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from durable_agents.db import uploads
 from durable_agents.db.chunking import CHUNKING, split
+from durable_agents.db.pool_tables import Upload
 from durable_agents.db.tables import Chunk, Document
 from durable_agents.db.vectors import EmbeddedTexts
 from durable_agents.models.errors import InputError
@@ -91,22 +93,21 @@ async def store_document(
     await _write_chunks(connection, document.document_id, chunks, embedded)
 
 
-async def note_digest(connection: AsyncConnection, document_id: str, digest: str) -> None:
-    """Remember that a document is what these bytes say, although they were written otherwise."""
-    await connection.execute(
-        update(Document).where(Document.document_id == document_id).values(upload_digest=digest)
-    )
-
-
 async def id_of_source(connection: AsyncConnection, source: str) -> str:
-    """The id of the document that came from there; a new one's is its source."""
+    """The id of the document that came from there; a new one's is its source.
+
+    Unless a document from elsewhere has that id, as the samples have ids of one word.
+    """
     known = await connection.scalar(
         select(Document.document_id)
         .where(Document.source == source)
         .order_by(Document.created_at)
         .limit(1)
     )
-    return str(known) if known is not None else source
+    if known is not None:
+        return str(known)
+    taken = await connection.scalar(select(exists().where(Document.document_id == source)))
+    return f"{source} ({hashlib.sha256(source.encode()).hexdigest()[:8]})" if taken else source
 
 
 async def unchanged(connection: AsyncConnection, digests: dict[str, str]) -> set[str]:
@@ -132,7 +133,7 @@ async def list_documents(connection: AsyncConnection, model: str) -> list[Listed
 async def delete_documents(
     connection: AsyncConnection, names: Iterable[str]
 ) -> tuple[list[str], list[str]]:
-    """Delete documents by their ids or sources.
+    """Delete documents by their ids or sources, and what is still to be ingested of them.
 
     Returns:
         The sources of those that were deleted, and the names that no document has.
@@ -140,7 +141,7 @@ async def delete_documents(
     deleted, unknown = list[str](), list[str]()
     for name in dict.fromkeys(names):
         condition = or_(Document.document_id == name, Document.source == name)
-        gone = await _delete(connection, condition)
+        gone = await _delete(connection, condition, Upload.source == name)
         deleted += gone
         if not gone and name not in deleted:
             unknown.append(name)
@@ -148,16 +149,27 @@ async def delete_documents(
 
 
 async def prune(connection: AsyncConnection, folder: str, sources: Iterable[str]) -> list[str]:
-    """Delete the documents under a folder's name that are not among some sources; gives theirs."""
-    under = Document.source.startswith(f"{folder}/", autoescape=True)
-    rows = await connection.scalars(select(Document.source).where(under))
-    gone = sorted(set(rows) - set(sources))
-    return await _delete(connection, Document.source.in_(gone)) if gone else []
+    """Delete the documents under a folder's name that are not among some sources; gives theirs.
+
+    What is still to be ingested of them is deleted as well.
+    """
+    found = set[str]()
+    for source in (Document.source, Upload.source):
+        under = source.startswith(f"{folder}/", autoescape=True)
+        found |= set(await connection.scalars(select(source).where(under)))
+    gone = found - set(sources)
+    if not gone:
+        return []
+    return await _delete(connection, Document.source.in_(gone), Upload.source.in_(gone))
 
 
-async def _delete(connection: AsyncConnection, condition: ColumnElement[bool]) -> list[str]:
-    rows = await connection.scalars(delete(Document).where(condition).returning(Document.source))
-    return sorted(rows)
+async def _delete(
+    connection: AsyncConnection, documents: ColumnElement[bool], waiting: ColumnElement[bool]
+) -> list[str]:
+    """Delete documents and uploads; the uploads first, as the jobs that make documents of them."""
+    withdrawn = await uploads.withdraw(connection, waiting)
+    rows = await connection.scalars(delete(Document).where(documents).returning(Document.source))
+    return sorted({*withdrawn, *rows})
 
 
 async def _write(connection: AsyncConnection, document: NewDocument, *, only_changed: bool) -> bool:

@@ -9,12 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select, text, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.pool_tables import Job, Upload
 
+LOCK = 0x0D08_AB1E_1DE8
 OPEN = ("queued", "delayed", "running")
 
 
@@ -47,6 +48,11 @@ class Finished:
     chunks: int
     unchanged: int
     failures: tuple[tuple[int, str], ...]
+
+
+async def one_at_a_time(connection: AsyncConnection) -> None:
+    """Let nobody else hand over until the transaction ends; else both would hand over the same."""
+    await connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
 async def open_jobs(connection: AsyncConnection, digests: Mapping[str, str]) -> dict[str, int]:
@@ -95,6 +101,16 @@ async def take_upload(connection: AsyncConnection, upload_id: int) -> bool:
         delete(Upload).where(Upload.upload_id == upload_id).returning(Upload.upload_id)
     )
     return taken is not None
+
+
+async def withdraw(connection: AsyncConnection, condition: ColumnElement[bool]) -> list[str]:
+    """Delete uploads whose documents are not wanted any more; their jobs then write nothing.
+
+    Returns:
+        Their sources.
+    """
+    gone = await connection.scalars(delete(Upload).where(condition).returning(Upload.source))
+    return list(gone)
 
 
 async def delete_leftovers(connection: AsyncConnection) -> None:

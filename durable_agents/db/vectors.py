@@ -23,7 +23,13 @@ INDEX_FROM = 10_000
 INDEX_LIMIT = 4_000
 """Dimensions that an index on halfvec can have (pgvector's limit); beyond, search is exact."""
 
-SEARCH_WIDTH = 200  # hnsw.ef_search, candidates that are followed; with 40 search misses many
+SEARCH_WIDTH = 400
+"""`hnsw.ef_search`, the candidates that are followed.
+
+Of the ten nearest of 100,000 passages of manuals, search finds 70 % with 40, 89 % with 200, 94 %
+with 400 and 97 % with 800, in about 4, 6, 11 and 23 ms (simulator's vectors, 2 shared cores).
+"""
+
 LEAST_SIMILARITY = 0.2  # cosine; below, texts of the models that we know have nothing in common
 INDEX_PREFIX = "chunks_near_"
 LOCK = 0x0D08_AB1E_1DE7

@@ -28,9 +28,13 @@ class IngestedDocument(Record):
 
 
 class ReembedPayload(Record):
-    """The document whose passages are to get vectors of the current embedding model."""
+    """The document whose passages are to get vectors of the current embedding model.
+
+    Those that have one of this dimension keep it; 0 is any.
+    """
 
     document_id: str
+    dimension: int = 0
 
 
 class ReembeddedDocument(Record):

@@ -75,14 +75,44 @@ def hostile_pdf(operations: bytes) -> bytes:
         ("u.txt", "Grüße".encode("utf-16"), "u", "Grüße"),
         ("u.txt", "Grüße".encode("cp1252"), "u", "Grüße"),
         ("d.csv", b"a,b\n1,2\n", "d", "a,b\n1,2\n"),
+        ("g.md", b"---\ntitle: ''\n---\n# C#\nBody", "C#", "# C#\nBody"),
+        ("g.md", b"```\n# no\n```", "g", "```\n# no\n```"),
+        ("g.md", b"# On PDFs\n\nThey begin with %PDF-1.7.", "On PDFs", None),
+        ("k.html", '<meta charset="koi8-r"><title>Да</title>Нет'.encode("koi8-r"), "Да", "Нет"),
+        ("k.html", '<meta charset="big5"><title>貓</title>狗'.encode("big5"), "貓", "狗"),
     ],
 )
 async def test_text_of_every_kind_is_read_with_its_title(
-    name: str, content: bytes, title: str, text: str
+    name: str, content: bytes, title: str, text: str | None
 ) -> None:
     read = await read_document(name, content)
 
-    assert (read.title, read.text) == (title, text)
+    assert (read.title, read.text) == (title, content.decode() if text is None else text)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"# a" + b" " * 200_000 + b"b",
+        b"# a" + b" #" * 100_000 + b"b",
+        b"---\ntitle: a" + b" " * 200_000 + b"b\n---\nText.",
+        b"---\n" * 100_000,
+        b"\n" * 200_000 + b"a" + b" " * 200_000,
+    ],
+    ids=["heading", "hashes", "front matter", "no front matter", "spaces"],
+)
+async def test_no_title_takes_longer_than_reading_the_file(content: bytes) -> None:
+    began = time.process_time()
+
+    await read_document("a.md", content)
+
+    assert time.process_time() - began < 2
+
+
+async def test_a_pdf_is_known_by_its_mark_with_something_before_it() -> None:
+    read = await read_document("x.pdf", b"Content-Type: application/pdf\n\n" + pdf("Text"))
+
+    assert read.text == "Text"
 
 
 async def test_a_pdf_is_read_page_by_page_with_its_title() -> None:

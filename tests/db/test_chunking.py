@@ -1,4 +1,5 @@
 import re
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,3 +72,27 @@ def test_an_excerpt_keeps_to_its_room_and_has_no_marks(text: str, room: int) -> 
 
     assert len(short) <= room
     assert not MARKS.search(short)
+
+
+def test_comments_in_a_block_of_code_are_no_headings() -> None:
+    text = "# Setup\n\n```sh\n# install\nmake\n```\n\n~~~\n# b\n```\n~~~\n\n## After\n\nDone."
+
+    assert split("Setup", text) == [
+        "Setup\n\n```sh\n# install\nmake\n```\n\n~~~\n# b\n```\n~~~",
+        "Setup: After\n\nDone.",
+    ]
+
+
+def test_a_heading_keeps_the_hashes_of_its_own_name() -> None:
+    assert split("T", "# C# ##\n\nSharp.") == ["T: C#\n\nSharp."]
+
+
+def test_no_line_takes_longer_or_becomes_more_than_it_is_long() -> None:
+    began = time.process_time()
+
+    blank = split("T", "# a" + " " * 200_000 + "b")
+    long = split("T", "# " + "h" * 100_000 + "\n" + "word " * 20_000)
+
+    assert time.process_time() - began < 2
+    assert sum(map(len, blank)) < 1000
+    assert sum(map(len, long)) < 210_000

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from durable_agents.agent.quotas import draw_of_calls, draw_of_tokens
 from durable_agents.db.engine import Database
 from durable_agents.db.quotas import settle, take_turn
+from durable_agents.runtime.settings import Settings
 from tests.commanding import Commands
 
 
@@ -21,11 +22,23 @@ async def test_doctor_finds_every_part_well(command: Commands, service: object) 
         "Database",
         "Notifications",
         "Model",
+        "Embeddings",
         "Temporal",
         "Search attributes",
         "Workers",
     ]
     assert "a stand-in" in ended.out
+    assert "Embeddings: simulator-embedding-1, 256 dimensions" in ended.out
+
+
+async def test_doctor_tells_of_a_knowledge_base_without_an_embedding_model(
+    command: Commands, service: object, settings: Settings
+) -> None:
+    ended = await command(
+        "doctor", SIMULATOR="off", OPENAI_BASE_URL=settings.openai_base_url, OPENAI_API_KEY="any"
+    )
+
+    assert "ok      Embeddings: no model is named (OPENAI_EMBEDDING_MODEL): " in ended.out
 
 
 async def test_doctor_tells_each_quota_with_what_is_left_and_who_asks_to_wait(

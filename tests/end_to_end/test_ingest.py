@@ -1,6 +1,7 @@
 """Ingesting and searching as people do it: with a worker process, in a database of their own."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -241,3 +242,32 @@ async def test_reembedding_moves_what_has_no_vector_of_the_current_model(
     assert words.json["hits"][0]["found_by"] == "words"
     assert (moved["documents"], moved["ingested"], moved["passages"]) == (2, 2, 2)
     assert again["documents"] == 0
+
+
+async def test_names_and_queries_that_are_no_text_are_told_of_and_the_rest_is_done(
+    command: Commands, folder: Path
+) -> None:
+    odd = folder.parent / os.fsdecode(b"odd\xff.txt")
+    odd.write_text("Text.")
+
+    told = await ingested(command, str(odd), str(folder / "zither.md"), code=1)
+    found = await command("search", os.fsdecode(b"\xff zither"), "--json")
+
+    assert [one["reason"] for one in told["failed"]] == ["The file's name is not printable."]
+    assert told["ingested"] + told["unchanged"] == 1
+    assert found.code == 0
+    assert found.json["hits"][0]["source"].endswith("zither.md")
+
+
+async def test_two_who_ingest_the_same_folder_at_once_embed_it_once(
+    command: Commands, tmp_path: Path, simulator: Simulator
+) -> None:
+    word, made = token(), tmp_path / token()
+    made.mkdir()
+    for number in range(30):
+        (made / f"{number}.md").write_text(f"{word} {number}")
+
+    told = await asyncio.gather(*(ingested(command, str(made)) for _ in range(3)))
+
+    assert [one["ingested"] + one["unchanged"] for one in told] == [30] * 3
+    assert len(await simulator.calls(word, "embeddings")) == 30

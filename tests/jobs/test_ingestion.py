@@ -16,7 +16,7 @@ from durable_agents.agent.prices import Prices
 from durable_agents.agent.quotas import Quotas
 from durable_agents.clients.embeddings import EmbeddingClient
 from durable_agents.clients.model import ModelClient
-from durable_agents.db import jobs, knowledge, library, uploads, vectors
+from durable_agents.db import embedding_jobs, jobs, knowledge, library, uploads, vectors
 from durable_agents.db.engine import Database
 from durable_agents.db.library import digest_of
 from durable_agents.db.pool_tables import Upload
@@ -166,6 +166,80 @@ async def test_a_changed_document_replaces_its_passages(tools: JobServices) -> N
     assert chunk.content == "Ocarinas\n\nOnly this is left."
 
 
+async def test_passages_that_did_not_change_keep_their_vectors_and_are_not_paid_for_again(
+    tools: JobServices, simulator: Simulator
+) -> None:
+    name, one, two, three = f"docs/{token()}.md", token(), token(), token()
+    await ingest(tools, name, f"# T\n\n{one}\n\n## A\n\n{two}")
+    first = {row.content: row.embedding for row in await chunks_of(tools.database, name)}
+
+    await ingest(tools, name, f"# T\n\n{three}\n\n## B\n\n{three}\n\n## A\n\n{two}")
+
+    changed = {row.content: row for row in await chunks_of(tools.database, name)}
+    kept = changed[f"T: A\n\n{two}"]
+    assert len(changed) == 3
+    assert kept.position == 2
+    assert kept.embedding == first[kept.content]
+    assert {row.embedding_model for row in changed.values()} == {MODEL}
+    assert len(await simulator.calls(two, "embeddings")) == 1
+    assert len(await simulator.calls(three, "embeddings")) == 1
+
+
+async def test_vectors_of_another_model_or_length_are_not_kept(
+    tools: JobServices, simulator: Simulator
+) -> None:
+    name, word = f"docs/{token()}.md", token()
+    await ingest(tools, name, f"# T\n\n{word}")
+    for changes in ("embedding_model = 'older'", "embedding_dimension = 3, embedding = '[1,2,3]'"):
+        async with tools.database.statement() as connection:
+            await connection.execute(
+                text(f"UPDATE chunks SET {changes} WHERE document_id = :id"),  # noqa: S608
+                {"id": name},
+            )
+        await ingest(tools, name, f"# T\n\n{word}\n\n## {token()}\n\nText.")
+
+    rows = await chunks_of(tools.database, name)
+    assert [(row.embedding_model, row.embedding_dimension) for row in rows] == [(MODEL, 256)] * 2
+    assert len(await simulator.calls(word, "embeddings")) == 3
+
+
+async def test_a_document_does_not_take_the_place_of_another_that_has_its_name_as_id(
+    tools: JobServices,
+) -> None:
+    name = token()
+    async with tools.database.transaction() as connection:
+        await library.add_document(
+            connection, document_id=name, title="T", source="elsewhere", content="Of the samples."
+        )
+
+    first = await ingest(tools, name, "Of mine.")
+    again = await ingest(tools, name, "Of mine, changed.")
+
+    (kept,) = await chunks_of(tools.database, name)
+    assert kept.content == "T\n\nOf the samples."
+    assert first.document_id == again.document_id != name
+
+
+@pytest.mark.parametrize("how", ["deleted", "pruned"])
+async def test_what_was_deleted_while_its_job_waited_does_not_come_back(
+    tools: JobServices, how: str
+) -> None:
+    folder = token()
+    name = f"{folder}/a.md"
+    payload = IngestPayload(upload_id=await given(tools.database, name, GUIDE))
+
+    async with tools.database.transaction() as connection:
+        if how == "deleted":
+            gone, _ = await library.delete_documents(connection, [name])
+        else:
+            gone = await library.prune(connection, folder, [])
+    result = await run(tools, INGEST_DOCUMENT, payload)
+
+    assert gone == [name]
+    assert result.superseded
+    assert await chunks_of(tools.database, name) == []
+
+
 async def test_without_an_embedding_model_words_alone_are_stored(tools: JobServices) -> None:
     name = f"docs/{token()}.md"
 
@@ -294,6 +368,27 @@ async def test_reembedding_moves_a_document_to_the_current_model(tools: JobServi
     moved = await chunks_of(tools.database, name)
     assert (first.chunks, again.chunks) == (2, 0)
     assert [(one.embedding_model, one.embedding_dimension) for one in moved] == [(MODEL, 256)] * 2
+
+
+async def test_reembedding_replaces_vectors_of_another_length(tools: JobServices) -> None:
+    name = f"docs/{token()}.md"
+    await ingest(tools, name, GUIDE)
+    async with tools.database.statement() as connection:
+        await connection.execute(
+            text(
+                "UPDATE chunks SET embedding_dimension = 3, embedding = '[1,2,3]'"
+                " WHERE document_id = :id AND position = 0"
+            ),
+            {"id": name},
+        )
+
+        lacking = await embedding_jobs.documents_without(connection, MODEL, 256)
+    done = await run(tools, REEMBED_DOCUMENT, ReembedPayload(document_id=name, dimension=256))
+
+    moved = await chunks_of(tools.database, name)
+    assert name in lacking
+    assert done.chunks == 1
+    assert [one.embedding_dimension for one in moved] == [256, 256]
 
 
 async def test_reembedding_without_a_model_says_what_to_set(tools: JobServices) -> None:

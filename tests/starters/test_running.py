@@ -12,7 +12,7 @@ from temporalio.exceptions import (
     TimeoutType,
 )
 
-from starters.running import failure_of
+from starters.failures import failure_of
 
 
 def of_an_activity(cause: BaseException) -> ActivityError:

@@ -1,6 +1,7 @@
 """A job that makes an upload a document: read, cut, embed, and store, all or nothing."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,8 +10,10 @@ from durable_agents.agent.asking import CallSite
 from durable_agents.agent.document_text import MAX_BYTES, ReadDocument, read_document
 from durable_agents.clients.http import fetch
 from durable_agents.db import library, uploads
+from durable_agents.db.embedding_jobs import vectors_of
 from durable_agents.db.library import NewDocument, digest_of
 from durable_agents.db.uploads import StoredUpload
+from durable_agents.db.vectors import EmbeddedTexts
 from durable_agents.jobs.kind import JobContext, JobKind
 from durable_agents.models.ingestion import IngestedDocument, IngestPayload
 from durable_agents.models.jobs import JobRetry
@@ -65,8 +68,7 @@ async def _store(
         upload_digest=upload.digest,
     )
     chunks = await asyncio.to_thread(document.chunks)
-    embedder = context.services.embedder
-    embedded = await embedder.embed(chunks, site_of(context)) if embedder else None
+    embedded = await _embedded(context, document_id, chunks)
     async with context.transaction() as connection:
         if not await uploads.take_upload(connection, payload.upload_id):
             return await _finish(context, connection, IngestedDocument(superseded=True))
@@ -75,6 +77,18 @@ async def _store(
             document_id=document_id, title=document.title[:200], chunks=len(chunks)
         )
         return await _finish(context, connection, result)
+
+
+async def _embedded(
+    context: JobContext, document_id: str, chunks: Sequence[str]
+) -> EmbeddedTexts | None:
+    """The vectors of passages; those that did not change keep theirs. None without a model."""
+    embedder = context.services.embedder
+    if embedder is None:
+        return None
+    async with context.database.statement() as connection:
+        known = await vectors_of(connection, document_id, embedder.model, chunks)
+    return await embedder.embed(chunks, site_of(context), known)
 
 
 async def _finish(

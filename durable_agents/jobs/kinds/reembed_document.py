@@ -18,7 +18,9 @@ async def _run(payload: ReembedPayload, context: JobContext) -> ReembeddedDocume
             "again, and then this."
         )
     async with context.database.statement() as connection:
-        passages = await passages_without(connection, payload.document_id, embedder.model)
+        passages = await passages_without(
+            connection, payload.document_id, embedder.model, payload.dimension
+        )
     embedded = await embedder.embed([one.content for one in passages], site_of(context))
     result = ReembeddedDocument(chunks=len(passages))
     async with context.transaction() as connection:
