@@ -33,7 +33,7 @@ async def main():
     client, simulator = await connect(settings), Simulator(settings.simulator_url)
     for scene in SCENES:
         if not (FOLDER / f"{scene.name}.json").exists():
-            write(FOLDER, await play(client, scene, simulator, database))
+            await write(FOLDER, await play(client, scene, simulator, database))
     await simulator.close()
     await database.close()
 
