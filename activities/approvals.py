@@ -145,7 +145,7 @@ async def _subject_of(connection: AsyncConnection, asked: RequestApprovalInput) 
     draft = await drafts.get_draft(connection, asked.draft_id)
     title = asked.subject
     with suppress(NotFoundError):  # what is reviewed need not be a task
-        title = (await tasks.get_task(connection, asked.subject)).title
+        title = (await tasks.get_task(connection, asked.subject)).title[: tasks.TITLE_CHARS]
     return Subject(title=title, content=draft.content, consequences=asked.consequences)
 
 

@@ -26,6 +26,7 @@ async def test_doctor_finds_every_part_well(command: Commands, service: object) 
         "Temporal",
         "Search attributes",
         "Workers",
+        "Refunds",
     ]
     assert "a stand-in" in ended.out
     assert "Embeddings: simulator-embedding-1, 256 dimensions" in ended.out

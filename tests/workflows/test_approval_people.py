@@ -241,6 +241,11 @@ async def test_of_two_people_at_the_same_moment_one_decides(
     given = await asyncio.gather(*(submit(handle, one) for one in made), return_exceptions=True)
 
     (failed,) = [one for one in given if isinstance(one, WorkflowUpdateFailedError)]
+
+    async def settled() -> bool:  # the run writes the row once the decision is its own
+        return bool((await rows_of(database, handle))[0].decided_by)
+
+    await runs.until(settled, "the decision is written down")
     (row, *_) = await rows_of(database, handle)
     assert f"by {row.decided_by} already" in str(failed.cause)
     assert row.status in {"approved", "rejected"}
