@@ -122,8 +122,14 @@ async def list_documents(connection: AsyncConnection, model: str) -> list[Listed
     """All documents by their source; `model` is the current embedding model, if there is one."""
     seen = func.count().filter(Chunk.embedding_model == model)
     rows = await connection.execute(
-        select(Document.document_id, Document.title, Document.source, func.count(), seen)
-        .join(Chunk, Chunk.document_id == Document.document_id)
+        select(
+            Document.document_id,
+            Document.title,
+            Document.source,
+            func.count(Chunk.chunk_id),
+            seen,
+        )
+        .outerjoin(Chunk, Chunk.document_id == Document.document_id)
         .group_by(Document.document_id)
         .order_by(Document.source)
     )

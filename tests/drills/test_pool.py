@@ -132,8 +132,10 @@ class Drill:
     async def attempts(self) -> list[tuple[datetime, int]]:
         """When attempts were opened (1) and closed (-1), by the histories of the lanes."""
         edges: list[tuple[datetime, int]] = []
-        async for run in self.client.list_workflows("WorkflowType = 'PoolLaneWorkflow'"):
-            handle = self.client.get_workflow_handle(run.id, run_id=run.run_id)
+        lanes_ = self.client.list_workflows("WorkflowType = 'PoolLaneWorkflow'")
+        # A run that ends while it is listed is listed twice.
+        for workflow_id, run_id in {(run.id, run.run_id) async for run in lanes_}:
+            handle = self.client.get_workflow_handle(workflow_id, run_id=run_id)
             async for event in handle.fetch_history_events():
                 if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                     edges.append((event.event_time.ToDatetime(), 1))
