@@ -25,6 +25,7 @@ import asyncio
 from tests.histories.record import FOLDER, SCENES, connect, play, write
 from tests.steering import Simulator
 from durable_agents.db.engine import Database
+from durable_agents.runtime.ending import end_process
 from durable_agents.runtime.settings import Settings
 
 async def main():
@@ -38,6 +39,7 @@ async def main():
     await database.close()
 
 asyncio.run(main())
+end_process(0)  # the SDK's runtime may abort an interpreter that ends by itself
 """
 
 

@@ -134,7 +134,10 @@ class Drill:
         edges: list[tuple[datetime, int]] = []
         lanes_ = self.client.list_workflows("WorkflowType = 'PoolLaneWorkflow'")
         # A run that ends while it is listed is listed twice.
-        for workflow_id, run_id in {(run.id, run.run_id) async for run in lanes_}:
+        found = {(run.id, run.run_id) async for run in lanes_}
+        for workflow_id, run_id in found:
+            if not workflow_id.startswith(f"pool/{self.pool}/"):
+                continue  # of a pool that another test left, and that a worker took up
             handle = self.client.get_workflow_handle(workflow_id, run_id=run_id)
             async for event in handle.fetch_history_events():
                 if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
