@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # What is installed is named by the lock files: as long as they do not change, nothing is installed.
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
+# The tests run in two processes, each with servers of its own: they wait more than they compute.
+TESTS := -n 2 --dist loadfile
 
 .PHONY: demo test check setup setup-dev format lint types lock up clean
 
@@ -12,13 +14,13 @@ demo: setup
 	@$(BIN)/durable-agents demo
 
 test: setup-dev
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
 
 check: setup-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
 
 setup: $(RUN_STAMP)
 setup-dev: $(DEV_STAMP)
