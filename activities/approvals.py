@@ -1,6 +1,7 @@
 """Touches the requests for people's decisions: asks, checks who decides, writes it down."""
 
 import json
+import math
 from contextlib import suppress
 from typing import NoReturn
 
@@ -22,6 +23,7 @@ from durable_agents.db.people_tables import User
 from durable_agents.db.threads import find_message
 from durable_agents.models.approval import (
     MAX_STORED_EDIT_CHARS,
+    NOT_BY_NOBODY,
     CheckDecisionInput,
     Decision,
     DecisionCheck,
@@ -31,7 +33,12 @@ from durable_agents.models.approval import (
     RequestedApproval,
     SettleRequestInput,
 )
-from durable_agents.models.errors import NotFoundError, ToolArgumentsError, UnknownToolError
+from durable_agents.models.errors import (
+    InputError,
+    NotFoundError,
+    ToolArgumentsError,
+    UnknownToolError,
+)
 from durable_agents.models.people import Person
 
 NO_KEY = "Signatures cannot be checked here: SIGNING_KEY is not set for the workers."
@@ -61,9 +68,12 @@ class ApprovalActivities:
         """Ask for a person's decision on a draft, or on a call of a tool.
 
         Raises:
+            InputError: The options contradict each other.
             NotFoundError: There is no such draft or call.
             ToolArgumentsError: The arguments of the call do not fit the tool.
         """
+        if asked.options.approves_unseen:
+            raise InputError(NOT_BY_NOBODY)
         async with self._database.transaction() as connection:
             subject = await _subject_of(connection, asked)
             requested = await approvals.add_request(
@@ -175,8 +185,8 @@ async def _against_person(
 ) -> str:
     """Why a person may not decide on a request; empty when they may.
 
-    A name that nobody has is taken at its word where anybody may decide, and the decision is
-    marked as unverified. Nobody can be known by a bare name to have a role.
+    A bare name is taken at its word, and the decision is marked as unverified: that of somebody
+    we know may decide what they may, one that nobody has only what anybody may.
     """
     person = await _find_person(connection, decision.by)
     if verified and (person is None or person.disabled):
@@ -191,7 +201,7 @@ async def _against_person(
 
 
 async def _find_person(connection: AsyncConnection, name: str) -> Person | None:
-    query = select(*COLUMNS).where(User.name == name)
+    query = select(*COLUMNS).where(User.name == name.strip().lower())
     row = (await connection.execute(query)).mappings().one_or_none()
     return person_of(row) if row is not None else None
 
@@ -204,7 +214,7 @@ def _checked_edit(request: RequestRecord, edit: str) -> DecisionCheck:
         return DecisionCheck(reason="" if edit.strip() else EMPTY_EDIT)
     tool = _tool(request.tool)
     try:
-        json.loads(edit, parse_constant=_refuse)
+        json.loads(edit, parse_constant=_refuse, parse_float=_finite)
         arguments = parse_arguments(tool, edit)
     except (ValueError, RecursionError):
         return DecisionCheck(reason=f"The edited arguments of {tool.name} are not valid JSON.")
@@ -216,6 +226,13 @@ def _checked_edit(request: RequestRecord, edit: str) -> DecisionCheck:
 def _refuse(constant: str) -> NoReturn:
     """Refuse what Python's parser takes for JSON, and a database does not: NaN and Infinity."""
     raise ValueError(constant)
+
+
+def _finite(number: str) -> float:
+    """Refuse a number that is too large to be one: it would be stored as none."""
+    if not math.isfinite(float(number)):
+        raise ValueError(number)
+    return float(number)
 
 
 def _tool(name: str) -> Tool:

@@ -55,7 +55,9 @@ class JobActivities:
         """
         database = self._services.database
         async with database.statement() as connection:
-            held = await claims.load(connection, run)
+            lane_run = activity.info().workflow_run_id or ""
+            held = await claims.load(connection, run, lane_run=lane_run)
+        run = run.model_copy(update={"fence": held.fence})
         context = JobContext(
             self._services,
             run,

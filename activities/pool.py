@@ -10,7 +10,7 @@ from durable_agents.db import batches, claims, jobs, lanes, pools, reports
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import StaleJobError
 from durable_agents.models.jobs import Enqueued, EnqueueInput, NewJob
-from durable_agents.models.work_pool import ClaimInput, LaneTurn, Told
+from durable_agents.models.work_pool import ClaimInput, JobWorkflow, LaneTurn, Told
 
 
 class PoolActivities:
@@ -19,11 +19,18 @@ class PoolActivities:
     Args:
         database: Where the jobs lie.
         wake: Wakes the lanes that a pool needs for what it has to do.
+        end: Ends the run of a workflow that does not stop when it is told to.
     """
 
-    def __init__(self, database: Database, wake: Callable[[str], Awaitable[int]]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        wake: Callable[[str], Awaitable[int]],
+        end: Callable[[JobWorkflow], Awaitable[None]],
+    ) -> None:
         self._database = database
         self._wake = wake
+        self._end = end
 
     @activity.defn(name="enqueue_jobs")
     async def enqueue_jobs(self, request: EnqueueInput) -> Enqueued:
@@ -79,6 +86,15 @@ class PoolActivities:
         async with self._database.transaction() as connection:
             await batches.note_told(connection, jobs=told.jobs, batches=told.batches)
 
+    @activity.defn(name="end_job_workflow")
+    async def end_job_workflow(self, run: JobWorkflow) -> None:
+        """End the workflow of a job, which was told to stop and did not; one that ended is let be.
+
+        Raises:
+            ServiceUnavailableError: Temporal does not answer.
+        """
+        await self._end(run)
+
     async def _claim(self, request: ClaimInput) -> claims.Claimed:
         """Store what there is to store, then claim a job."""
         report, batch = request.report, None
@@ -87,7 +103,8 @@ class PoolActivities:
                 if request.is_first:
                     await self._begin(connection, request)
                 if report.outcome:
-                    batch = await reports.settle(connection, report)
+                    lane_run = request.claim.partition("/")[0]
+                    batch = await reports.settle(connection, report, lane_run=lane_run)
         async with self._database.statement() as connection:
             if batch is not None:
                 await batches.note_complete(connection, batch)

@@ -18,7 +18,7 @@ from durable_agents.db.sign_in import LIMITS, Limits
 from durable_agents.models.errors import TransientError
 from inbox.assets import Assets
 from inbox.denial_log import DenialLog
-from inbox.middleware import HEALTH, Guard
+from inbox.middleware import HEALTH, Guard, add_headers
 from inbox.pages import Pages
 from inbox.request_pages import RequestPages
 from inbox.requests import RequestStore
@@ -74,7 +74,7 @@ def create_app(
             *assets.routes(),
         ],
         middleware=[Middleware(Guard, site=site, denials=denials)],
-        exception_handlers=_failures_of(pages),
+        exception_handlers=_failures_of(pages, site),
         lifespan=lifespan,
     )
 
@@ -83,12 +83,15 @@ async def _healthy(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def _failures_of(pages: Pages) -> dict[Any, Any]:
+def _failures_of(pages: Pages, site: Site) -> dict[Any, Any]:
     """What people see when there is no such page, no database, or a mistake of ours."""
 
     async def no_page(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
-        visit = await pages.sessions.visit(request)
+        try:
+            visit = await pages.sessions.visit(request)
+        except TransientError as failure:
+            return await away(request, failure)
         sentence = "There is nothing at this address. The list shows what waits for you."
         return pages.refuse(visit, status, sentence, title="No such page")
 
@@ -97,6 +100,8 @@ def _failures_of(pages: Pages) -> dict[Any, Any]:
         return PlainTextResponse(AWAY, status_code=503, headers={"Retry-After": "5"})
 
     async def broken(_: Request, error: Exception) -> Response:
-        return PlainTextResponse(BROKEN, status_code=500)
+        answer = PlainTextResponse(BROKEN, status_code=500)
+        add_headers(answer.headers, site)  # Starlette answers a mistake outside of the middleware
+        return answer
 
     return {HTTPException: no_page, TransientError: away, Exception: broken}

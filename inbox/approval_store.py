@@ -31,6 +31,10 @@ NOBODY = (
     "minute, and repeat it if it still waits."
 )
 OVER = "Its run has ended and takes no decision any more."
+CHANGED = (
+    "What is shown here is not what the run has asked about: it was changed in the database since. "
+    "Nothing was decided; tell whoever runs this service."
+)
 
 
 class ApprovalStore:
@@ -96,9 +100,10 @@ class ApprovalStore:
         Raises:
             ServiceUnavailableError: Nobody answers.
         """
-        decision = await self._signed(person, request, made)
-        answer = await self._send(request, decision)
-        if not answer.counted:
+        answer = Answer(counted=False, sentence=CHANGED)
+        if await self._is_as_asked(request):
+            answer = await self._send(request, await self._signed(person, request, made))
+        if not answer.counted and not answer.written_down:
             async with self._database.statement() as connection:
                 await record_refusal(
                     connection,
@@ -110,6 +115,14 @@ class ApprovalStore:
                     reason=answer.sentence,
                 )
         return answer
+
+    async def _is_as_asked(self, request: ShownRequest) -> bool:
+        """Whether the content that was shown is the one that the run has asked about."""
+        async with self._database.statement() as connection:
+            found = await approval_lists.get_request(connection, request.request_id)
+        arguments = found.arguments or {}
+        same = (found.content, arguments) == (request.content, request.arguments)
+        return same and approval_lists.digest_held(found) == request.digest
 
     async def _signed(self, person: Person, request: ShownRequest, made: Submission) -> Decision:
         edit = made.content or ""
@@ -145,8 +158,10 @@ class ApprovalStore:
                 )
         except WorkflowUpdateFailedError as error:
             cause = error.cause
-            said = cause.message if isinstance(cause, ApplicationError) else str(error)
-            return Answer(counted=False, sentence=said)
+            if not isinstance(cause, ApplicationError):
+                return Answer(counted=False, sentence=str(error))
+            kept = bool(cause.details)  # of what reached the run, the run keeps the record
+            return Answer(counted=False, sentence=cause.message, written_down=kept)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             raise ServiceUnavailableError(NOBODY) from error
         except RPCError as error:

@@ -38,3 +38,9 @@ class DenialLog:
                 await record_denial(connection, who=who, what=what, why=why, address=address)
         except DurableAgentsError as error:
             _LOG.warning("A denial is in the log alone: %s", error.message)
+
+
+def without_secret(path: str) -> str:
+    """A path as it may be written down: of a one-time link, not what lets somebody in."""
+    begin, found, _ = path.partition("/link/")
+    return f"{begin}{found}…" if found else path

@@ -12,6 +12,7 @@ AROUND = 2  # lines shown beside a change
 MOST_LINES = 2000
 ALIKE = 0.5  # of their words, from which on two lines are one that was changed
 MOST_PAIRS = 400  # of lines in one place that are compared with each other
+MOST_COMPARED = 60_000  # characters of lines in all: about a second
 LONGEST_PAIR = 6000  # characters; longer lines are not compared word by word
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 
@@ -44,11 +45,12 @@ def differences(before: str, after: str) -> list[Line] | None:
     if max(len(old), len(new)) > MOST_LINES:
         return None
     lines: list[Line] = []
+    alike = _Alike()
     for tag, i, j, k, m in SequenceMatcher(None, old, new).get_opcodes():
         if tag == "equal":
             lines += _context(old[i:j], is_first=i == 0, is_last=j == len(old))
         else:
-            lines += _change(old[i:j], new[k:m])
+            lines += _change(old[i:j], new[k:m], alike)
     return lines
 
 
@@ -64,7 +66,26 @@ def _context(lines: Sequence[str], *, is_first: bool, is_last: bool) -> Iterator
     yield from (Line("same", (Piece(line),)) for line in lines[len(lines) - tail :])
 
 
-def _change(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
+class _Alike:
+    """Tells whether a line is another one that was changed, as long as that is not too much work.
+
+    What is beyond is shown as a line that went and one that came.
+    """
+
+    def __init__(self) -> None:
+        self._left = MOST_COMPARED
+
+    def __call__(self, was: str, now: str) -> bool:
+        """Whether half of their words are the same."""
+        length = len(was) + len(now)
+        if length > min(LONGEST_PAIR, self._left):
+            return False
+        self._left -= length
+        matcher = SequenceMatcher(None, _WORDS.findall(was), _WORDS.findall(now))
+        return matcher.quick_ratio() > ALIKE and matcher.ratio() > ALIKE
+
+
+def _change(old: Sequence[str], new: Sequence[str], alike: _Alike) -> Iterator[Line]:
     """Lines that were replaced: those alike are compared with each other, in their order."""
     if len(old) * len(new) > MOST_PAIRS:
         yield from (Line("removed", (Piece(line),)) for line in old)
@@ -72,7 +93,7 @@ def _change(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
         return
     rest = list(new)
     for was in old:
-        at = next((n for n, now in enumerate(rest) if _are_alike(was, now)), None)
+        at = next((n for n, now in enumerate(rest) if alike(was, now)), None)
         if at is None:
             yield Line("removed", (Piece(was),))
             continue
@@ -82,13 +103,6 @@ def _change(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
         yield Line("added", added)
         rest = rest[at + 1 :]
     yield from (Line("added", (Piece(now),)) for now in rest)
-
-
-def _are_alike(was: str, now: str) -> bool:
-    if len(was) + len(now) > LONGEST_PAIR:
-        return False
-    matcher = SequenceMatcher(None, _WORDS.findall(was), _WORDS.findall(now))
-    return matcher.quick_ratio() > ALIKE and matcher.ratio() > ALIKE
 
 
 def _words(was: str, now: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:

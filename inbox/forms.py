@@ -2,7 +2,7 @@
 
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 MOST_BYTES = 512 * 1024
 MOST_FIELDS = 200
@@ -31,12 +31,15 @@ async def read_form(request: Request) -> dict[str, str]:
     """
     body = bytearray()
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= MOST_BYTES:
-            body += chunk
-        elif size > DRAINED_BYTES:
-            break
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= MOST_BYTES:
+                body += chunk
+            elif size > DRAINED_BYTES:
+                break
+    except ClientDisconnect as error:
+        raise FormError(400, "The form did not arrive whole; nothing was done.") from error
     if size > MOST_BYTES:
         raise FormError(
             413,

@@ -4,7 +4,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inbox.denial_log import DenialLog
+from inbox.denial_log import DenialLog, without_secret
 from inbox.site import Site
 
 POLICY = "; ".join(
@@ -53,7 +53,7 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(MutableHeaders(scope=message), self._site)
+                add_headers(MutableHeaders(scope=message), self._site)
             await send(message)
 
         app = self._app if await self._is_for_us(scope) else _MISDIRECTED
@@ -68,7 +68,7 @@ class Guard:
         client = scope.get("client")
         await self._denials.add(
             who="",
-            what=f"{scope['method']} {scope['path']}",
+            what=f"{scope['method']} {without_secret(scope['path'])}",
             why=f"asked for the host {', '.join(named)!r}",
             address=client[0] if client else "",
         )
@@ -82,7 +82,8 @@ _MISDIRECTED = PlainTextResponse(
 )
 
 
-def _add_headers(headers: MutableHeaders, site: Site) -> None:
+def add_headers(headers: MutableHeaders, site: Site) -> None:
+    """Add what protects an answer, whoever made it."""
     for name, value in HEADERS.items():
         headers[name] = value
     headers.setdefault("Cache-Control", "no-store")

@@ -11,7 +11,7 @@ from durable_agents.db.engine import Database
 from durable_agents.models.people import Person
 from inbox import wording
 from inbox.assets import Assets
-from inbox.denial_log import DenialLog
+from inbox.denial_log import DenialLog, without_secret
 from inbox.forms import FormError, read_form
 from inbox.requests import RequestStore
 from inbox.revealing import reveal
@@ -116,7 +116,7 @@ class Pages:
         """Write down that somebody was refused."""
         await self.denials.add(
             who=visit.person.name if visit.person else "",
-            what=f"{visit.request.method} {_without_secret(visit.request.url.path)}",
+            what=f"{visit.request.method} {without_secret(visit.request.url.path)}",
             why=why,
             address=visit.address,
         )
@@ -160,7 +160,3 @@ def inner_path(path: str) -> str:
     if begin == "" and number.isascii() and number.isdigit() and len(number) < 19:
         return f"/requests/{int(number)}"
     return "/"
-
-
-def _without_secret(path: str) -> str:
-    return "/link/…" if path.startswith("/link/") else path

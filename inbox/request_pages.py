@@ -20,6 +20,7 @@ from inbox.sessions import Visit
 
 A_PAGE = 50
 LONGEST_SEARCH = 100
+LONGEST_ID = 18  # digits; the database's own ids have 19 at most
 STALE = (
     "The text has changed since you opened this page. Read what is here now, then decide again; "
     "what you sent was not counted."
@@ -57,9 +58,9 @@ class RequestPages:
             Route("/", inside(self._list)),
             Route("/waiting", inside(self._waiting)),
             Route("/history", inside(self._history)),
-            Route("/requests/{request_id:int}", inside(self._request)),
-            Route("/requests/{request_id:int}/state", inside(self._state)),
-            Route("/requests/{request_id:int}/decide", inside(self._decide), methods=["POST"]),
+            Route("/requests/{request_id}", inside(self._request)),
+            Route("/requests/{request_id}/state", inside(self._state)),
+            Route("/requests/{request_id}/decide", inside(self._decide), methods=["POST"]),
         ]
 
     async def _list(self, visit: Visit, person: Person, _: Fields) -> Response:
@@ -165,10 +166,10 @@ class RequestPages:
         return sent if is_ours else ""
 
     async def _find(self, visit: Visit, person: Person) -> ShownRequest | None:
-        request_id = int(visit.request.path_params["request_id"])
-        if request_id >= 2**63:  # more than an id has digits for
+        given = str(visit.request.path_params["request_id"])
+        if not (given.isascii() and given.isdigit() and len(given) <= LONGEST_ID):
             return None
-        return await self._pages.store.find(person, request_id)
+        return await self._pages.store.find(person, int(given))
 
     async def _not_here(self, visit: Visit) -> Response:
         await self._pages.deny(visit, "no request for this person")

@@ -87,10 +87,14 @@ class Submission(Record):
 
 
 class Answer(Record):
-    """What became of a decision: whether it counts, and a sentence about it."""
+    """What became of a decision: whether it counts, and a sentence about it.
+
+    `written_down` says that whoever refused it has kept a record of it.
+    """
 
     counted: bool
     sentence: str = ""
+    written_down: bool = False
 
 
 class RequestPage(Record):

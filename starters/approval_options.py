@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from durable_agents.models.approval import ApprovalOptions
+from durable_agents.models.approval import NOT_BY_NOBODY, ApprovalOptions
+from durable_agents.models.errors import InputError
 
 DecisionDeadline = Annotated[
     float, typer.Option(help="Seconds to wait for each decision.", min=0.1)
@@ -42,8 +43,12 @@ def approval_options(
     four_eyes: bool,
     verified_only: bool,
 ) -> ApprovalOptions:
-    """What was given, as a request has it."""
-    return ApprovalOptions(
+    """What was given, as a request has it.
+
+    Raises:
+        InputError: The options contradict each other.
+    """
+    options = ApprovalOptions(
         reviewer=reviewer.strip(),
         escalate_to=escalate_to.strip(),
         remind_after_s=remind_after,
@@ -52,3 +57,6 @@ def approval_options(
         verified_only=verified_only,
         needed=needed,
     )
+    if options.approves_unseen:
+        raise InputError(NOT_BY_NOBODY)
+    return options

@@ -46,6 +46,9 @@ Source = Annotated[
     Path, typer.Argument(metavar="INPUT.jsonl", help="A JSON object a line: its input.")
 ]
 Output = Annotated[Path | None, typer.Option(help="Where to write what became of each line.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Run lines once more that failed before.")
+]
 Name = Annotated[str, typer.Option(help="The batch's name; made of flow and file when left out.")]
 
 
@@ -58,6 +61,7 @@ def batch(
     parallelism: Parallelism = None,
     tenant: Tenant = "",
     priority: PriorityKey = DEFAULT,
+    retry_failed: RetryFailed = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -77,6 +81,7 @@ def batch(
             tenant=tenant,
             weight=settings.tenant_weights.get(tenant, 1),
             priority=priority,
+            retry_failed=retry_failed,
         )
         client = await connect(settings)
         async with opened(settings) as database:
@@ -130,6 +135,8 @@ async def _play(
     try:
         await batching.hand_over(digest)
         await batching.look()
+        if batching.again and not quiet:
+            note(f"{batching.again} lines that had failed are run once more.")
         if no_wait:
             return
         with shown:
@@ -174,6 +181,8 @@ async def _finish(
         words = ", ".join(f"{count} {status}" for status, count in sorted(counted.items()))
         say(f"{sum(counted.values())} lines: {words or 'none'}. See {output}.")
     if counted.keys() - {"done"}:
+        if counted.keys() & {"failed", "cancelled"} and not as_json:
+            note("The same command with --retry-failed runs the lines that failed once more.")
         raise typer.Exit(EXIT_RUN_FAILED)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel
 from temporalio.client import Client
 
-from durable_agents.db import batches, pools
+from durable_agents.db import batch_jobs, batches, pools
 from durable_agents.db.engine import Database
 from durable_agents.jobs import lanes
 from durable_agents.jobs.stopping import cancel_batch
@@ -29,7 +29,10 @@ OPEN = ("queued", "delayed", "running")
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """A batch: its name, its pool, and how its runs take their turns."""
+    """A batch: its name, its pool, and how its runs take their turns.
+
+    `retry_failed` has lines run once more that failed or were cancelled before.
+    """
 
     batch: str
     pool: str
@@ -37,6 +40,7 @@ class BatchOptions:
     tenant: str = ""
     weight: float = 1
     priority: int = 3
+    retry_failed: bool = False
 
 
 @dataclass
@@ -90,6 +94,7 @@ class Batching:
         self._options = options
         self.tally = Tally()
         self.is_new = True
+        self.again = 0  # lines that had failed and are run once more
 
     async def hand_over(self, digest: str) -> None:
         """Put into the pool what is not there yet.
@@ -104,6 +109,8 @@ class Batching:
         options = self._options
         if await self._is_in(f"{self._workflow} {digest}"):
             self.is_new = False
+            if options.retry_failed:
+                await self._retry_failed()
             await lanes.wake(self._client, self._database, options.pool)
             return
         if options.parallelism is not None:
@@ -122,6 +129,12 @@ class Batching:
             )
         async with self._database.statement() as connection:
             await batches.seal(connection, options.batch)
+
+    async def _retry_failed(self) -> None:
+        """Put the lines in once more that failed or were cancelled."""
+        batch = self._options.batch
+        async with self._database.transaction() as connection:
+            self.again = await batch_jobs.retry_failed(connection, batch, RETRY.attempts)
 
     async def _is_in(self, fingerprint: str) -> bool:
         """Open the batch; tells whether all of it is in the pool already."""

@@ -12,8 +12,13 @@ import typer
 from temporalio.client import Client
 
 from durable_agents.clients.signatures import signature_of
-from durable_agents.db.approval_lists import RequestRecord, decided_before, get_request
-from durable_agents.db.approvals import canonical, digest_of, record_refusal, save_edit
+from durable_agents.db.approval_lists import (
+    RequestRecord,
+    decided_before,
+    digest_held,
+    get_request,
+)
+from durable_agents.db.approvals import canonical, record_refusal, save_edit
 from durable_agents.db.engine import Database
 from durable_agents.models.approval import MAX_EDIT_CHARS, Decision, TakenDecision, Verdict
 from durable_agents.models.errors import DecisionRefusedError, InputError
@@ -152,9 +157,7 @@ async def find(desk: Desk, request: str) -> tuple[Waiting, RequestRecord]:
             waiting = await waiting_of(desk.client, request)
             asked = await get_request(connection, waiting.pending.request_id)
     pending = waiting.pending
-    content = asked.content if asked.kind == "review" else f"{asked.tool}\n{content_of(asked)}"
-    held = digest_of(run_id=asked.run_id, step=asked.step, revision=asked.revision, content=content)
-    if held != pending.digest:
+    if digest_held(asked) != pending.digest:
         raise DecisionRefusedError(
             f"The content of request {asked.request_id} is not the one that the run asks about "
             f"(digest {pending.digest}): it was changed in the database, or DATABASE_URL names "
@@ -189,7 +192,8 @@ async def _as_before(desk: Desk, asked: RequestRecord) -> Choice:
         raise InputError(
             f"Nobody has decided on the content of request {asked.request_id} before: decide now."
         )
-    note(f"As request {before.request_id}, {before.status} by {before.decided_by}.")
+    unsure = "" if before.verified else ", which nobody verified"
+    note(f"As request {before.request_id}, {before.status} by {before.decided_by}{unsure}.")
     if before.status == "rejected":
         return Choice("reject", before.feedback)
     if before.edited_arguments is not None:

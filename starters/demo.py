@@ -125,6 +125,15 @@ def _tell(settings: Settings, runs: int, took: float, start: float) -> None:
             "The model was the simulator, a stand-in: set OPENAI_API_KEY or OPENAI_BASE_URL "
             "for a real one."
         )
+    if settings.inbox_url:
+        out.print(
+            f"What waits for a person is decided on the reviewers' page: {settings.inbox_url}"
+        )
+    else:
+        out.print(
+            "The demonstration decided by itself: people do so on the reviewers' page, which "
+            "`durable-agents up` serves, or with `durable-agents decide`."
+        )
     out.print("The runs are kept: `durable-agents up` brings their pages back.")
 
 

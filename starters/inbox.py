@@ -55,7 +55,7 @@ async def _serve(settings: Settings) -> None:
         with listen(settings.inbox_host, settings.inbox_port) as listening:
             port = listening.getsockname()[1]
             site = site_of(settings, settings.inbox_host, port)
-            where = site.url if settings.inbox_url else f"http://{settings.inbox_host}:{port}"
+            where = site.url if site.url.endswith(f":{port}") else f"{site.url} (port {port} here)"
             app = create_app(
                 site=site,
                 database=database,

@@ -35,6 +35,14 @@ from starters.terminal import (
     say,
 )
 
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Delete documents that are gone from the folders.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Let --prune delete all documents of a folder.")]
+Delete = Annotated[
+    bool, typer.Option("--delete", help="Delete documents, by their ids or sources.")
+]
+
 SHOWN_FAILURES = 50
 SEE = "`durable-agents pool status ingest` shows how far they are"
 
@@ -45,12 +53,9 @@ def ingest(
         typer.Argument(metavar="PATH_OR_URL...", help="Files, folders, addresses."),
     ] = None,
     name: Annotated[str, typer.Option("--as", help="The folder's name in its sources.")] = "",
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Delete documents that are gone from the folders.")
-    ] = False,
-    delete: Annotated[
-        bool, typer.Option("--delete", help="Delete documents, by their ids or sources.")
-    ] = False,
+    prune: Prune = False,
+    yes: Yes = False,
+    delete: Delete = False,
     reembed: Annotated[
         bool, typer.Option("--reembed", help="Move all passages to the current embedding model.")
     ] = False,
@@ -76,6 +81,8 @@ def ingest(
                 await _reembed(settings, database, no_wait=no_wait, as_json=as_json)
             else:
                 found = await asyncio.to_thread(look_through, asked, name)
+                if prune and not yes:
+                    await _check_prune(database, found)
                 how = {"prune": prune, "no_wait": no_wait, "as_json": as_json}
                 await _ingest(settings, database, found, **how)
 
@@ -150,6 +157,27 @@ async def _watched(client: Client, ingestion: Ingestion, handing: Any, *, quiet:
         )
     if await ingestion.make_index(unasked=False) and not quiet:
         note("An index of the vectors is being made; until it is there, search is slower.")
+
+
+async def _check_prune(database: Database, given: Given) -> None:
+    """Refuse to delete all documents of a folder because there is none in it any more.
+
+    A folder that is not mounted, or was emptied by mistake, looks the same.
+
+    Raises:
+        InputError: That would be done.
+    """
+    known = [*(one.source for one in given.sources), *(source for source, _ in given.failures)]
+    for folder in given.folders:
+        if any(source.startswith(f"{folder}/") for source in known):
+            continue
+        async with database.statement() as connection:
+            count = await library.count_under(connection, folder)
+        if count:
+            raise InputError(
+                f"The folder {folder} has no documents in it, so --prune would delete all {count} "
+                "that are known from it. Give --yes as well if that is what you want."
+            )
 
 
 async def _pruned(database: Database, given: Given) -> list[str]:

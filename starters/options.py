@@ -39,7 +39,12 @@ Tenant = Annotated[
 PriorityKey = Annotated[
     int, typer.Option("--priority", help="Its steps come first (1) to last (5).", min=1, max=5)
 ]
-Deadline = Annotated[float, typer.Option("--deadline", help="Seconds the run may take.", min=0.1)]
+Deadline = Annotated[
+    float,
+    typer.Option(
+        "--deadline", help="Seconds the run may take; waits for people do not count.", min=0.1
+    ),
+]
 File = Annotated[
     Path | None, typer.Option("--file", help="Read it from this file instead, as UTF-8.")
 ]

@@ -4,6 +4,7 @@ import asyncio
 import os
 
 from durable_agents.db.access import person_of_token
+from durable_agents.db.denials import record_denial
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import InputError
 from durable_agents.models.people import Person
@@ -30,8 +31,11 @@ async def person_here(database: Database) -> Person | None:
         return None
     async with database.statement() as connection:
         person = await person_of_token(connection, secret)
-    if person is None:
-        raise InputError(WRONG_TOKEN)
+        if person is None:
+            await record_denial(
+                connection, who="", what="command", why="token that lets nobody in", address=login()
+            )
+            raise InputError(WRONG_TOKEN)
     return person
 
 

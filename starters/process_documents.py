@@ -4,6 +4,8 @@ python -m starters.process_documents refund-policy warranty
 python -m starters.process_documents --file ids.txt --no-wait
 """
 
+import hashlib
+import json
 import secrets
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -15,7 +17,7 @@ from typing import Annotated
 import typer
 from temporalio.client import Client
 
-from durable_agents.db import batches, documents
+from durable_agents.db import batches, documents, fillings
 from durable_agents.db.engine import Database
 from durable_agents.jobs import lanes
 from durable_agents.jobs.documents import add_documents, open_documents
@@ -86,7 +88,8 @@ def process_documents(
 class _Filling:
     """A batch that is put into its pool before the run is started: so history holds its name.
 
-    Without ids it is every document of the knowledge base.
+    Without ids it is every document of the knowledge base. What a command that was killed has
+    put in of the same, this one takes up.
     """
 
     settings: Settings
@@ -98,23 +101,35 @@ class _Filling:
     @asynccontextmanager
     async def filled(self, client: Client) -> AsyncGenerator[None]:
         """Put the documents in; if the run cannot be started then, they are cancelled."""
-        async with opened(self.settings) as database:
+        async with opened(self.settings) as database, database.statement() as holder:
+            await fillings.hold(holder, self.batch)
+            fingerprint = self._fingerprint()
             async with database.transaction() as connection:
-                await open_documents(connection, self.batch, self.how)
+                await open_documents(connection, self.batch, self.how, fingerprint=fingerprint)
             try:
                 await self._fill(client, database)
                 yield
             except BaseException:
                 await cancel_batch(client, database, self.batch)
                 raise
+            finally:
+                await fillings.hand_on(holder, self.batch)
+
+    def _fingerprint(self) -> str:
+        how = self.how
+        what = [how.user_id, how.tenant, how.allow_partial, *(self.ids or [EVERY_DOCUMENT])]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
     async def _fill(self, client: Client, database: Database) -> None:
         if self.parallelism is not None:
             await lanes.resize(client, database, self.how.pool, self.parallelism)
+        if taken_up := await fillings.take_up(database, self.batch):
+            note(f"A command that was killed left {taken_up} of them in the pool; it goes on.")
         count = 0
         async for some in self._portions(database):
             async with database.transaction() as connection:
-                count += await add_documents(connection, self.batch, some, self.how)
+                await add_documents(connection, self.batch, some, self.how)
+            count += len(some)
         if not count:
             raise InputError("The knowledge base has no documents. Put some in: `ingest`.")
         async with database.statement() as connection:

@@ -12,6 +12,7 @@ from durable_agents.models.errors import InputError
 from durable_agents.runtime.embedded.ports import choose_port
 from durable_agents.runtime.embedded.services import EmbeddedServices
 from durable_agents.runtime.settings import Settings
+from inbox.site import site_of
 from starters.users import link_of
 
 READY_S = 30
@@ -19,14 +20,29 @@ GRACE_S = 8
 SOMEBODY = "first"  # where the system has no usable name for whoever runs this
 
 
-async def start_inbox(services: EmbeddedServices) -> None:
-    """Start the page, wait until it answers, and write its address into `run.json`.
+def choose_inbox_port(services: EmbeddedServices) -> int:
+    """Choose where the page will listen, and write its address into `run.json`.
+
+    That comes before the workers start: they read it there, for the links of what they notify.
 
     Raises:
-        ConfigurationError: Its port is taken, or it does not start.
+        ConfigurationError: Its port is taken, or it may not listen there.
     """
     settings = services.settings
     port = choose_port(settings.inbox_port, variable="INBOX_PORT", purpose="the reviewers' page")
+    site = site_of(settings, settings.inbox_host, port)
+    if not settings.inbox_url:
+        services.announce(inbox_url=site.url)
+    return port
+
+
+async def start_inbox(services: EmbeddedServices, port: int) -> None:
+    """Start the page, and wait until it answers.
+
+    Raises:
+        ConfigurationError: It does not start.
+    """
+    settings = services.settings
     child = await services.add_child(
         [sys.executable, "-m", "starters.inbox"],
         "inbox",
@@ -34,8 +50,6 @@ async def start_inbox(services: EmbeddedServices) -> None:
         grace_s=GRACE_S,
     )
     await child.wait_until(lambda: _answers(settings.inbox_host, port), seconds=READY_S)
-    if not settings.inbox_url:
-        services.announce(inbox_url=f"http://{settings.inbox_host}:{port}")
 
 
 async def link_for_first_reviewer(settings: Settings) -> str:

@@ -2,7 +2,7 @@
 
 Results go to standard output, everything else to standard error, so that `--json` can be piped.
 What a model, a document or a server says is printed as it is: without markup, and without the
-control characters by which it could steer the terminal.
+control characters by which it could steer the terminal or turn the text around.
 """
 
 import asyncio
@@ -34,7 +34,12 @@ SERVER_AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEE
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
-_CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+# Besides control characters: those that turn the direction of the text after them, by which what
+# is shown could read otherwise than it is (Unicode's bidirectional marks, embeds and isolates).
+_BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS = {
+    code: None for code in (*range(0x20), *range(0x7F, 0xA0), *_BIDI) if chr(code) not in "\n\t"
+}
 
 
 def say(text: str) -> None:

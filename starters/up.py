@@ -21,7 +21,7 @@ from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.embedded.ports import choose_port
 from durable_agents.runtime.embedded.services import EmbeddedServices
 from durable_agents.runtime.settings import Settings
-from starters.reviewers import link_for_first_reviewer, start_inbox
+from starters.reviewers import choose_inbox_port, link_for_first_reviewer, start_inbox
 from starters.terminal import EXIT_RUN_FAILED, fail, out, run
 
 WORKER_READY_S = 60
@@ -38,8 +38,15 @@ class Parts:
 
 
 @asynccontextmanager
-async def parts_running(settings: Settings, *, processes: int = 1) -> AsyncGenerator[Parts]:
+async def parts_running(
+    settings: Settings, *, processes: int = 1, inbox: bool = False
+) -> AsyncGenerator[Parts]:
     """Run the parts that are not configured, the migrations, the sample data, and workers.
+
+    Args:
+        settings: What is configured.
+        processes: How many worker processes.
+        inbox: Whether the reviewers' page is served as well.
 
     Raises:
         ConfigurationError: A part cannot be started; says which and what to do.
@@ -57,6 +64,7 @@ async def parts_running(settings: Settings, *, processes: int = 1) -> AsyncGener
             settings.health_port, variable="HEALTH_PORT", purpose="the workers' health"
         )
         health_url = f"http://{settings.health_host}:{port}"
+        inbox_port = choose_inbox_port(services) if inbox else None
         await services.add_child(
             [sys.executable, "-m", "workers", "--processes", str(processes)],
             "worker",
@@ -64,6 +72,8 @@ async def parts_running(settings: Settings, *, processes: int = 1) -> AsyncGener
         )
         await _workers_ready(services, health_url)
         services.announce(health_url=health_url)
+        if inbox_port is not None:
+            await start_inbox(services, inbox_port)
         yield Parts(services.settings, services)
 
 
@@ -103,8 +113,7 @@ def up(
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with parts_running(settings, processes=processes) as parts:
-            await start_inbox(parts.services)
+        async with parts_running(settings, processes=processes, inbox=True) as parts:
             settings = parts.services.settings
             link = await link_for_first_reviewer(settings)
             _tell(settings, time.perf_counter() - began, link)

@@ -147,6 +147,7 @@ def list_jobs(
     only: Annotated[
         str, typer.Option("--status", help=f"Only these: {', '.join(SHOWN)}.", show_default=False)
     ] = "",
+    batch: Annotated[str, typer.Option(help="Only jobs of this batch.", show_default=False)] = "",
     after: Annotated[int, typer.Option(help="Only jobs after this id.", min=0)] = 0,
     limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)] = 50,
     as_json: AsJson = False,
@@ -159,7 +160,9 @@ def list_jobs(
             raise InputError(f"No job is ever {only}: give one of {', '.join(SHOWN)}.")
         async with opened(settings) as database, database.statement() as connection:
             await pools.find_pool(connection, name)
-            found = await jobs.list_jobs(connection, name, status=chosen, after=after, limit=limit)
+            found = await jobs.list_jobs(
+                connection, name, status=chosen, batch=batch or None, after=after, limit=limit
+            )
         if as_json:
             print_json([row.model_dump(mode="json") for row in found])
             return

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from durable_agents.db import jobs, lanes, pools, ranks, reports
+from durable_agents.db import lanes, pools, ranks, reports, retention
 from durable_agents.db.engine import Database
 from durable_agents.jobs.lanes import lane_id, signal_lanes, wake
 from durable_agents.models.errors import DurableAgentsError
@@ -68,7 +68,7 @@ async def put_away(database: Database) -> int:
     deleted = 0
     while True:
         async with database.statement() as connection:
-            some = await jobs.purge(connection)
+            some = await retention.purge(connection)
             await ranks.forget_shares(connection)
         deleted += some
         if not some:
@@ -91,8 +91,10 @@ async def _put_back_of_closed(client: Client, database: Database, long_running_s
             continue
         async with database.statement() as connection:
             job_id, fence = suspect.job_id, suspect.fence
-            put_back += await reports.put_back_one(connection, job_id=job_id, fence=fence)
-        logger.warning("Job %s is put back: its lane's run is closed", suspect.job_id)
+            done = await reports.put_back_one(connection, job_id=job_id, fence=fence)
+        if done:
+            put_back += 1
+            logger.warning("Job %s is put back: its lane's run is closed", job_id)
     return put_back
 
 

@@ -21,8 +21,9 @@ from durable_agents.db.engine import Database
 from durable_agents.db.ledger import Ledger
 from durable_agents.jobs.kind import JobServices
 from durable_agents.jobs.lanes import wake
-from durable_agents.jobs.stopping import cancel_batch
+from durable_agents.jobs.stopping import cancel_batch, end_workflow
 from durable_agents.models.errors import ConfigurationError
+from durable_agents.models.work_pool import JobWorkflow
 from durable_agents.runtime.settings import NO_DATABASE, NO_MODEL, Settings
 from workers.quota_metrics import QuotaMetrics
 
@@ -121,6 +122,15 @@ class Resources:
         """
         return await cancel_batch(self._temporal(), self.database, batch)
 
+    async def end_workflow(self, run: JobWorkflow) -> None:
+        """End the workflow of a job that does not stop.
+
+        Raises:
+            ConfigurationError: These resources are not those of a worker.
+            ServiceUnavailableError: Temporal does not answer.
+        """
+        await end_workflow(self._temporal(), run)
+
     def _temporal(self) -> Client:
         if self.client is None:
             raise ConfigurationError("Only a worker wakes the lanes of a pool; start one.")
@@ -152,7 +162,13 @@ def embedder_of(settings: Settings, database: Database, quotas: Quotas) -> Embed
         api_key=settings.openai_api_key.get_secret_value(),
         model=settings.openai_embedding_model,
     )
-    return Embedder(client, database, Prices(settings.model_prices), quotas)
+    return Embedder(
+        client,
+        database,
+        Prices(settings.model_prices),
+        quotas,
+        least_similarity=settings.search_least_similarity,
+    )
 
 
 def _gateway(settings: Settings, database: Database) -> PaymentGateway:

@@ -14,6 +14,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.shielding import to_its_end
     from durable_agents.models.approval import (
+        BY_DEFAULT,
         DecisionCheck,
         MarkRequestInput,
         Outcome,
@@ -34,12 +35,12 @@ with workflow.unsafe.imports_passed_through():
         pending_of,
         taken_of,
         timed,
+        whom_of,
     )
     from workflows.flow import reason_of
 
 WITHDRAWN = "The run was ended before anyone decided."
 NOT_DECIDED = "Nobody decided in time."
-DEFAULT = "default"
 
 _UNCHECKED = "It could not be checked: {0} Send it again."
 _NOBODY_ASKED = (
@@ -67,8 +68,8 @@ class ApprovalFlow(DecisionDesk):
 
         Returns:
             The first decision that counts, or what counts when nobody decides in time. Only
-            cancelling the run raises, or a database that stays away; the request is withdrawn
-            when the run is cancelled.
+            cancelling the run raises, or a database that refuses; the request is withdrawn when
+            the run is cancelled.
 
         Raises:
             InputError: The options contradict each other.
@@ -81,8 +82,9 @@ class ApprovalFlow(DecisionDesk):
                 await to_its_end(self._open(wait))
                 with self.step(f"wait for approval {label}", self._waiting_for):
                     return await self._until_settled(wait)
-        except asyncio.CancelledError:
-            if wait.is_open and not wait.settled:
+        except (asyncio.CancelledError, ActivityError) as error:
+            if is_cancelled_exception(error) and wait.is_open and not wait.settled:
+                self._turn_away(wait, ENDED)
                 await to_its_end(self._settle(wait, "withdrawn", feedback=WITHDRAWN))
             raise
         finally:
@@ -151,14 +153,11 @@ class ApprovalFlow(DecisionDesk):
             try:
                 check = await steps.check(wait, one)
                 reason = check.reason or self._fault_of(one, wait)
-            except ActivityError as error:
+            except (asyncio.CancelledError, ActivityError) as error:
                 if is_cancelled_exception(error):
-                    self._refuse(one, ENDED)
+                    wait.given.appendleft(one)  # whoever withdraws the request turns it away
                     raise
                 reason = _UNCHECKED.format(reason_of(error))
-            except asyncio.CancelledError:
-                self._refuse(one, ENDED)
-                raise
         if reason:
             self._refuse(one, reason)
         else:
@@ -172,6 +171,7 @@ class ApprovalFlow(DecisionDesk):
         if one.decision.verdict == "approve":
             approved = (*wait.pending.approved_by, one.taken.by)
             wait.pending = wait.pending.model_copy(update={"approved_by": approved})
+            wait.all_verified = wait.all_verified and check.verified
 
     async def _settle_taken(
         self, wait: Wait, one: Given, taken: TakenDecision, check: DecisionCheck
@@ -182,13 +182,14 @@ class ApprovalFlow(DecisionDesk):
         status: RequestStatus = "rejected" if taken.verdict == "reject" else "approved"
         via = one.decision.via[:20] if check.verified and one.decision.via else one.via
         names = ", ".join(pending.approved_by) if status == "approved" else taken.by
+        verified = taken.verified and (wait.all_verified or status == "rejected")
         outcome = Outcome(
             request_id=pending.request_id,
             digest=pending.digest,
             status=status,
             at=taken.at,
             by=names or taken.by,
-            verified=taken.verified,
+            verified=verified,
             via=via,
             feedback=taken.feedback,
             edited=taken.verdict == "edit",
@@ -212,7 +213,7 @@ class ApprovalFlow(DecisionDesk):
         self._leave(wait, NOT_DECIDED)
         if default:
             status: RequestStatus = "approved" if default == "approve" else "rejected"
-            return await self._settle(wait, status, feedback=NOT_DECIDED, via=DEFAULT)
+            return await self._settle(wait, status, feedback=NOT_DECIDED, via=BY_DEFAULT)
         return await self._settle(wait, "expired", feedback=NOT_DECIDED)
 
     async def _settle(
@@ -239,7 +240,7 @@ class ApprovalFlow(DecisionDesk):
         wait.unwritten.clear()  # the run before has written down what came before the reset
         await self._settle(wait, "withdrawn", feedback=RESET)
         wait.again, wait.epoch = wait.again + 1, self._epoch
-        wait.settled, wait.is_open, wait.tried = False, False, 0
+        wait.settled, wait.is_open, wait.tried, wait.all_verified = False, False, 0, True
         await self._open(wait)
 
     async def _mark(self, wait: Wait, mark: Mark) -> None:
@@ -248,8 +249,7 @@ class ApprovalFlow(DecisionDesk):
         with self.step(f"{mark} {wait.label}"):
             if mark == "escalated":
                 wait.escalated = True
-                whom = f"{options.reviewer or 'a reviewer'} or {options.escalate_to}"
-                wait.pending = wait.pending.model_copy(update={"reviewer": whom})
+                wait.pending = wait.pending.model_copy(update={"reviewer": whom_of(wait)})
                 self._show()
             marked = MarkRequestInput(
                 request_id=wait.pending.request_id, mark=mark, at=workflow.now()

@@ -60,20 +60,24 @@ async def record(wait: Wait) -> None:
         RecordTriesInput(request_id=wait.pending.request_id, tries=tries),
         activity_id=f"record-{wait.place}-{tries[-1].number}",
         start_to_close_timeout=policies.DATABASE_TIMEOUT,
-        retry_policy=policies.DATABASE,
+        retry_policy=policies.OUTLASTING,
         summary=f"write down who tried to decide on {wait.asked.step}"[:200],
     )
 
 
 async def settle(wait: Wait, end: SettleRequestInput) -> None:
-    """Write down how a request ended."""
+    """Write down how a request ended.
+
+    What a person decided has to be written down; that a run ended first the reconciler can say.
+    """
+    withdrawn = end.status == "withdrawn"
     await workflow.execute_activity_method(
         ApprovalActivities.settle_request,
         end.model_copy(update={"tries": wait.to_write()}),
         activity_id=f"settle-{wait.place}",
         start_to_close_timeout=policies.DATABASE_TIMEOUT,
         heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
-        retry_policy=policies.DATABASE,
+        retry_policy=policies.DATABASE if withdrawn else policies.OUTLASTING,
         summary=f"{wait.asked.step}: {end.status} {end.by}".rstrip()[:200],
     )
 
@@ -86,7 +90,7 @@ async def mark(wait: Wait, marked: MarkRequestInput) -> None:
         activity_id=f"mark-{marked.mark}-{wait.place}",
         start_to_close_timeout=policies.DATABASE_TIMEOUT,
         heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
-        retry_policy=policies.DATABASE,
+        retry_policy=policies.OUTLASTING,
         summary=f"{wait.asked.step}: {marked.mark}"[:200],
     )
 

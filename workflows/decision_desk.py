@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from durable_agents.models.approval import ApprovalState, DecisionCheck, TakenDecision
     from durable_agents.models.errors import DecisionRefusedError
-    from workflows.decisions import Given, Wait, decided, fault, read, stale
+    from workflows.decisions import Given, Wait, decided, fault, read, stale, unnamed
     from workflows.flow import Flow
 
 MOST_EARLY = 100  # decisions that come before anything waits for them
@@ -161,6 +161,8 @@ class DecisionDesk(Flow):
 
     def _fault_of(self, one: Given, wait: Wait) -> str:
         """Why a decision does not count, as far as the run itself can tell."""
+        if wait.over:
+            return wait.over
         if wait.epoch != self._epoch or not wait.is_open:
             return RESET
         if one.decision.digest in self._taken:
@@ -172,6 +174,8 @@ class DecisionDesk(Flow):
         digest, latest = one.decision.digest, self._latest
         if digest in self._taken:
             return decided(self._taken[digest])
+        if self._waits and not digest:
+            return unnamed([wait.pending for wait in self._waits])
         if self._waits:
             return stale(one.decision, self._waits[0].pending)
         return decided(latest) if latest is not None and not digest else _NOTHING
@@ -186,6 +190,14 @@ class DecisionDesk(Flow):
         if wait in self._waits:
             self._waits.remove(wait)
             self._show()
+        self._turn_away_given(wait, reason)
+
+    def _turn_away(self, wait: Wait, reason: str) -> None:
+        """Take no decision any more on a request whose end is still to be written down."""
+        wait.over = reason
+        self._turn_away_given(wait, reason)
+
+    def _turn_away_given(self, wait: Wait, reason: str) -> None:
         while wait.given:
             one = wait.given.popleft()
             self._refuse(one, reason)

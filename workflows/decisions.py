@@ -1,6 +1,7 @@
 """Decisions on their way to a request: read, judged as far as that needs no look-up, told."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -80,6 +81,8 @@ class Wait:
         escalated: Whether others may decide as well.
         settled: Whether its end is written down.
         again: How many requests of this wait resets have made void.
+        all_verified: Whether every approval so far was.
+        over: Why nobody can decide any more although the wait has not ended.
     """
 
     asked: RequestApprovalInput
@@ -95,6 +98,8 @@ class Wait:
     escalated: bool = False
     settled: bool = False
     again: int = 0
+    all_verified: bool = True
+    over: str = ""
 
     @property
     def place(self) -> str:
@@ -158,6 +163,11 @@ def fault(decision: Decision, pending: PendingApproval) -> str:
 def stale(decision: Decision, pending: PendingApproval) -> str:
     """Say that a decision is about something else than what waits."""
     return _STALE.format(decision.digest[:40], pending.digest)
+
+
+def unnamed(waiting: Sequence[PendingApproval]) -> str:
+    """Say that a decision does not tell which of several contents was read."""
+    return _NO_DIGEST.format(", ".join(pending.digest for pending in waiting))
 
 
 def _fault_of_verdict(decision: Decision, pending: PendingApproval) -> str:
@@ -243,9 +253,17 @@ def pending_of(wait: Wait) -> PendingApproval:
         revision=asked.revision,
         request_id=requested.request_id,
         closes_at=wait.closes_at,
-        reviewer=options.reviewer,
+        reviewer=whom_of(wait),
         asked_by=asked.asked_by,
         four_eyes=options.four_eyes,
         verified_only=options.verified_only,
         needed=options.needed,
     )
+
+
+def whom_of(wait: Wait) -> str:
+    """Who may decide, in words."""
+    options = wait.asked.options
+    if not wait.escalated:
+        return options.reviewer
+    return f"{options.reviewer or 'a reviewer'} or {options.escalate_to}"

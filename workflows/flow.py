@@ -1,6 +1,7 @@
 """What every workflow has: the query `status`, current details for the Web UI, a deadline."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ class Flow:
         self._note = ""
         self._usage = Usage()
         self._deadline: asyncio.Timeout | None = None
-        self._left = 0.0
+        self._left = math.inf
         self._resting = 0
         self._progress: Progress | None = None
 
@@ -82,7 +83,7 @@ class Flow:
 
     @property
     def seconds_left(self) -> float:
-        """What is left of the deadline now."""
+        """What is left of the deadline now; infinite where there is none."""
         when = self._deadline.when() if self._deadline is not None else None
         return self._left if when is None else when - asyncio.get_running_loop().time()
 
@@ -90,7 +91,8 @@ class Flow:
     def off_the_clock(self) -> Generator[None]:
         """Let the deadline rest while this lasts, and go on with what was left of it then.
 
-        Several may rest side by side: the deadline goes on when the last one ends.
+        Several may rest side by side: the deadline goes on when the last one ends. Where there is
+        none, none begins.
         """
         self._resting += 1
         if self._resting == 1 and self._deadline is not None and not self._deadline.expired():
@@ -102,7 +104,8 @@ class Flow:
             self._resting -= 1
             at_work = workflow.in_workflow()  # not so when a worker forgets the run
             is_over = self._deadline is None or self._deadline.expired()
-            if self._deadline is not None and at_work and not self._resting and not is_over:
+            has_end = self._left < math.inf
+            if self._deadline and has_end and at_work and not self._resting and not is_over:
                 self._deadline.reschedule(asyncio.get_running_loop().time() + self._left)
 
     def _ended_by(self, error: BaseException, deadline: float | None) -> BaseException:

@@ -32,10 +32,10 @@ def failure_of(job: ClaimedJob, error: BaseException, *, is_stopped: bool) -> La
         told["retry_after_s"] = delay.total_seconds() if delay is not None else None
     elif isinstance(raised, WorkflowAlreadyStartedError):
         told["error"] = "An earlier run of the job is still being stopped."
-        told["retry_after_s"] = STOPPING_S
+        told["retry_after_s"], told["is_lost"] = STOPPING_S, True
     elif isinstance(raised, TimeoutFailure | TimeoutError):
         lost = isinstance(raised, TimeoutFailure) and raised.type == TimeoutType.HEARTBEAT
-        told["error_type"], told["at_once"] = "TimeoutError", True
+        told["error_type"], told["at_once"], told["is_lost"] = "TimeoutError", True, lost
         told["error"] = (
             "The worker that ran the job died or froze: nothing was heard of it for some seconds."
             if lost

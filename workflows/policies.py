@@ -53,6 +53,13 @@ DATABASE = RetryPolicy(
 )
 DATABASE_TIMEOUT = timedelta(seconds=20)  # ten for a connection, five to write, five to spare
 
+OUTLASTING = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=15),
+    maximum_attempts=0,  # who waits for a person for days does not give up after five minutes
+    non_retryable_error_types=FINAL_BY_NAME,
+)
 CLAIM = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2,

@@ -25,6 +25,7 @@ REVISER = "reviser"
 NOT_DECIDED = "Nobody decided on revision {0} within {1:g} s."
 NO_REVISION_LEFT = "Rejected, and no revision is left."
 CONSEQUENCES = "The text is saved as the result of the task."
+RESTS = "review-deadline-rests"
 
 
 @workflow.defn
@@ -33,8 +34,8 @@ class ReviewWorkflow(ApprovalFlow):
 
     Takes the signal `decide`, the update `submit_decision`, and the queries `status` and
     `approval`. Ends approved; rejected, when it is out of revisions; or expired, when nobody
-    decides in time. Fails when a step fails for good, or at the deadline of the whole run. A run
-    that is cancelled, or reaches that deadline, withdraws its request.
+    decides in time. Fails when a step fails for good, or at its deadline, which rests while it
+    waits for a person. A run that is cancelled withdraws its request.
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class ReviewWorkflow(ApprovalFlow):
     @workflow.run
     async def run(self, request: ReviewInput) -> ReviewResult:
         """Process, then ask for decisions and revise until one ends it."""
+        self.waits_off_the_clock = workflow.patched(RESTS)
         result = await self._to_deadline(request.deadline_s, self._rounds(request))
         await self.finish_messages()
         return result
@@ -117,7 +119,9 @@ class ReviewWorkflow(ApprovalFlow):
         return self._result(task_id, revision, outcome, text)
 
     async def _save_approved(self, task_id: str, outcome: Outcome) -> str:
-        by = f"approved by {outcome.by}" if outcome.by else "approved, since nobody decided"
+        by = f"approved by {outcome.by or 'somebody'}"
+        if outcome.is_by_default:
+            by = "approved, since nobody decided"
         with self.step("save approved", by):
             saved = await workflow.execute_activity_method(
                 ReviewActivities.save_approved,

@@ -55,7 +55,7 @@ def refusal_of(outcome: Outcome) -> str:
     The feedback of somebody who signed in stands there as it is. Anybody who reaches the Temporal
     server can send another, so that it is fenced: it may inform the agent, and not direct it.
     """
-    if not outcome.by:
+    if outcome.is_by_default:
         return _BY_DEFAULT
     feedback = outcome.feedback
     if not outcome.verified:

@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import FailureError, is_cancelled_exception
-from temporalio.workflow import ActivityCancellationType, ParentClosePolicy
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from activities.pool import PoolActivities
@@ -25,17 +24,14 @@ with workflow.unsafe.imports_passed_through():
         Told,
     )
     from workflows import policies
-    from workflows.flow import PHASE, Flow, reason_of
+    from workflows.flow import Flow, reason_of
     from workflows.job_failures import failure_of
+    from workflows.job_workflows import run_job_workflow
 
 TURNS = 100  # of seven events each: far from where histories grow hot
 TELLING_TIMEOUT = timedelta(seconds=30)
 TELLING_IN_ALL = timedelta(minutes=2)  # then who should have been told is taken to be gone
 TOLD_AT_ONCE = 5  # steps of up to 20 completions each; then jobs wait for slow receivers
-CHILD_TASK_TIMEOUT = timedelta(seconds=5)  # a worker killed inside a workflow task
-LEAST_GRACE_S, MOST_GRACE_S = 5.0, 60.0  # for a workflow that took too long, to undo what it did
-PATTERN = SearchAttributeKey.for_keyword("Pattern")
-USER_ID = SearchAttributeKey.for_keyword("UserId")
 
 
 @workflow.defn
@@ -165,7 +161,7 @@ class PoolLaneWorkflow(Flow):
 
     async def _try(self, job: ClaimedJob, request: PoolLaneInput, claim: str) -> LaneReport:
         if job.kind.startswith(WORKFLOW_KIND):
-            result = await self._run_workflow(job, request.pool)
+            result = await run_job_workflow(job, request.pool)
             return LaneReport(job_id=job.job_id, fence=job.fence, outcome="done", result=result)
         self._count_turn()
         self._following = await workflow.execute_activity(
@@ -187,38 +183,6 @@ class PoolLaneWorkflow(Flow):
             summary=job.about or job.kind,
         )
         return LaneReport()
-
-    async def _run_workflow(self, job: ClaimedJob, pool: str) -> Any:
-        """Run a job that is a workflow of its own; one that takes too long is cancelled.
-
-        The server ends one that goes on: nobody may know its type, and the lane would wait.
-        """
-        attributes = TypedSearchAttributes(
-            [
-                SearchAttributePair(PATTERN, "work_pool"),
-                SearchAttributePair(USER_ID, job.tenant or "-"),
-                SearchAttributePair(PHASE, "running"),
-            ]
-        )
-        limit = asyncio.timeout(job.timeout_s)
-        grace_s = min(max(job.timeout_s, LEAST_GRACE_S), MOST_GRACE_S)
-        try:
-            async with limit:
-                return await workflow.execute_child_workflow(
-                    job.kind.removeprefix(WORKFLOW_KIND),
-                    job.payload,
-                    id=f"pool/{pool}/job-{job.job_id}",
-                    task_queue=queues.WORKFLOWS,
-                    task_timeout=CHILD_TASK_TIMEOUT,
-                    execution_timeout=timedelta(seconds=job.timeout_s + grace_s),
-                    parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-                    search_attributes=attributes,
-                    static_summary=job.about or None,
-                )
-        except FailureError as error:
-            if limit.expired():  # the child says only that it was cancelled
-                raise TimeoutError from error
-            raise
 
     async def _tell(self, tellings: Sequence[Telling], turn: int) -> None:
         """Tell who waits for a completion; one who is gone is not told."""

@@ -11,7 +11,7 @@ from durable_agents.agent.quotas import Quotas
 from durable_agents.clients.embeddings import MAX_TEXTS, Embeddings, Vector
 from durable_agents.db.engine import Database
 from durable_agents.db.usage import CallRecord, record_call
-from durable_agents.db.vectors import EmbeddedTexts
+from durable_agents.db.vectors import LEAST_SIMILARITY, EmbeddedTexts
 from durable_agents.models.errors import DurableAgentsError, ModelUnavailableError
 
 AGENT = "embedding"  # who the rows of usage say has asked
@@ -43,15 +43,23 @@ class Embedder:
         database: Where usage is recorded.
         prices: What tokens cost.
         quotas: What calls have to keep to.
+        least_similarity: The cosine below which two texts have nothing in common.
     """
 
     def __init__(
-        self, client: EmbeddingModel, database: Database, prices: Prices, quotas: Quotas
+        self,
+        client: EmbeddingModel,
+        database: Database,
+        prices: Prices,
+        quotas: Quotas,
+        *,
+        least_similarity: float = LEAST_SIMILARITY,
     ) -> None:
         self._client = client
         self._database = database
         self._prices = prices
         self._quotas = quotas
+        self._least_similarity = least_similarity
 
     @property
     def model(self) -> str:
@@ -79,7 +87,8 @@ class Embedder:
         if new and had and len({len(vector) for vector in (*had.values(), *new.values())}) > 1:
             return await self.embed(texts, site)
         vectors = had | new
-        return EmbeddedTexts(self.model, [vectors[text] for text in texts])
+        in_order = [vectors[text] for text in texts]
+        return EmbeddedTexts(self.model, in_order, self._least_similarity)
 
     async def _vectors(self, texts: Sequence[str], site: CallSite) -> dict[str, Vector]:
         """The vectors of texts that are all different."""

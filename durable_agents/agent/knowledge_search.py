@@ -9,7 +9,7 @@ from durable_agents.db.engine import Database
 from durable_agents.db.full_text import readable
 from durable_agents.db.knowledge import Hit
 from durable_agents.db.vectors import EmbeddedTexts
-from durable_agents.models.errors import ModelRequestError, TransientError
+from durable_agents.models.errors import ModelRequestError, QuotaSizeError, TransientError
 
 PATIENCE_S = 5  # for the query's vector; found by words is better than not found
 
@@ -37,7 +37,7 @@ async def find(database: Database, embed_query: EmbedQuery | None, query: str, l
                 meaning = await embed_query(readable(query))
         except TimeoutError:
             note = "Only words were looked for: the embedding model did not answer in time."
-        except (TransientError, ModelRequestError) as error:
+        except (TransientError, ModelRequestError, QuotaSizeError) as error:
             note = f"Only words were looked for: {error.message}"
     async with database.transaction() as connection:
         return Found(await knowledge.search(connection, query, limit, meaning=meaning), note)

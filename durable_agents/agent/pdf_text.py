@@ -20,14 +20,14 @@ WALL_SECONDS = 120  # on a machine that has more to do
 MAX_PAGES = 2_000
 MAX_CHARS = 5_000_000
 
-TOO_LONG, LOCKED, BROKEN = "too_long", "locked", "broken"
+TOO_LONG, LOCKED, ENCRYPTED, BROKEN = "too_long", "locked", "encrypted", "broken"
 
 
 @dataclass(frozen=True)
 class PdfText:
     """A PDF's title, empty where it has none, and its text, one paragraph a page.
 
-    `problem` is empty, or says why there is no text: `too_long`, `locked` or `broken`.
+    `problem` is empty, or says why there is no text: `too_long`, `locked`, `encrypted`, `broken`.
     """
 
     title: str = ""
@@ -75,8 +75,10 @@ def extract_text(content: bytes) -> PdfText:
         if len(reader.pages) > MAX_PAGES:
             return PdfText(problem=TOO_LONG)
         return _text_of(reader)
-    except (errors.DependencyError, errors.FileNotDecryptedError, NotImplementedError):
-        return PdfText(problem=LOCKED)  # encrypted in a way that takes another library
+    except errors.FileNotDecryptedError:
+        return PdfText(problem=LOCKED)
+    except (errors.DependencyError, NotImplementedError):
+        return PdfText(problem=ENCRYPTED)  # in a way that takes another library
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - a broken PDF makes the library raise anything

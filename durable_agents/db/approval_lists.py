@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, func, or_,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.approval_tables import ApprovalDecision, ApprovalRequest
-from durable_agents.db.approvals import no_request
+from durable_agents.db.approvals import canonical, digest_of, no_request
 from durable_agents.db.storable import storable
 from durable_agents.models.approval import Kind, RequestStatus
 from durable_agents.models.base import Record
@@ -165,6 +165,16 @@ async def find_by_digest(
     query = select(*_RECORD).filter_by(workflow_id=workflow_id, digest=digest)
     found = await _one(connection, query)
     return None if found is None else RequestRecord.model_validate(dict(found))
+
+
+def digest_held(request: RequestRecord) -> str:
+    """The digest of what the row holds now; another one than its own was changed since."""
+    content = request.content
+    if request.arguments is not None:
+        content = f"{request.tool}\n{canonical(request.arguments)}"
+    return digest_of(
+        run_id=request.run_id, step=request.step, revision=request.revision, content=content
+    )
 
 
 async def decisions_on(connection: AsyncConnection, request_id: int) -> list[DecisionRecord]:

@@ -4,15 +4,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.approval_tables import ApprovalDecision, ApprovalRequest
 from durable_agents.db.drafts import DraftRecord, get_draft, save_draft
-from durable_agents.db.storable import storable
+from durable_agents.db.storable import storable, storable_json
 from durable_agents.db.threads import Step
 from durable_agents.models.approval import (
     DIGEST_DIGITS,
@@ -48,8 +49,14 @@ class OpenRequest(Record):
 
 
 def canonical(arguments: Mapping[str, Any]) -> str:
-    """Arguments as JSON that is the same however they were written."""
-    return json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Arguments as JSON that is the same however they were written, and after they were kept."""
+    kept = json.loads(storable_json(arguments), parse_float=_as_kept)
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _as_kept(number: str) -> float | int:
+    """A number as JSONB gives it back: without an exponent or a sign of zero."""
+    return int(Decimal(number)) if "e+" in number else float(number) + 0.0
 
 
 def digest_of(*, run_id: str, step: str, revision: int, content: str) -> str:
@@ -72,7 +79,8 @@ async def add_request(
 ) -> RequestedApproval:
     """Ask for a decision, once for each run, step and content.
 
-    A second delivery changes nothing, whatever has been decided since.
+    A second delivery changes nothing, whatever has been decided since. What is asked anew after
+    its escalation, because the run was reset, is for those others from the beginning.
     """
     content = subject.content
     if subject.arguments is not None:
@@ -86,6 +94,8 @@ async def add_request(
             *("remind_at", "escalate_at", "closes_at"),
         }
     )
+    at = asked.escalate_at
+    escalated = {} if at is None else {"escalated_at": case((func.now() >= at, at))}
     options = asked.options.model_dump(exclude={"remind_after_s", "escalate_after_s"})
     await connection.execute(
         insert(ApprovalRequest)
@@ -96,6 +106,7 @@ async def add_request(
             **subject.model_dump(),
             workflow_id=workflow_id,
             previous_id=asked.previous_id or None,
+            **escalated,
         )
         .on_conflict_do_nothing(index_elements=["run_id", "step", "digest"])
     )

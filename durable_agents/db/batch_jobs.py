@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from durable_agents.db.batches import find_batch
 from durable_agents.models.jobs import JobRow, JobRun, OnComplete
 
+MOST_ATTEMPTS = 1000  # that a job may have
+
 
 async def follow(connection: AsyncConnection, batch: str, on_complete: OnComplete) -> None:
     """Have somebody told when a batch is complete, in place of whom it was before.
@@ -35,6 +37,27 @@ async def cancel_batch(connection: AsyncConnection, batch: str) -> list[tuple[in
     return [(row.lane, JobRun(job_id=row.job_id, fence=row.fence)) for row in begun]
 
 
+async def retry_failed(connection: AsyncConnection, batch: str, attempts: int) -> int:
+    """Put the jobs of a batch that failed or were cancelled in once more; tells how many.
+
+    They keep their places in the order. Then `wake` the pool.
+
+    Args:
+        connection: Where the jobs are.
+        batch: The batch.
+        attempts: How often each may be tried now.
+
+    Raises:
+        NotFoundError: There is no such batch.
+    """
+    await find_batch(connection, batch)
+    values = {"batch": batch, "attempts": attempts, "most": MOST_ATTEMPTS}
+    again = (await connection.execute(_RETRY_FAILED, values)).rowcount
+    if again:
+        await connection.execute(_UNTOLD, {"batch": batch})
+    return again
+
+
 async def jobs_by_key(
     connection: AsyncConnection, pool: str, keys: Sequence[str]
 ) -> dict[str, JobRow]:
@@ -43,6 +66,18 @@ async def jobs_by_key(
     rows = [JobRow.model_validate(dict(row)) for row in found.mappings()]
     return {row.key: row for row in rows if row.key is not None}
 
+
+_RETRY_FAILED = text(
+    """
+    UPDATE jobs SET status = 'delayed', not_before = now(), finished_at = NULL,
+        cancel_requested = false, tell_at = NULL, told_at = NULL, error_type = '', error = '',
+        retry = jsonb_set(COALESCE(retry, '{}'), '{attempts}',
+                          to_jsonb(least(failures + :attempts, :most)))
+    WHERE batch = :batch AND status IN ('failed', 'cancelled')
+    """
+)
+
+_UNTOLD = text("UPDATE job_batches SET tell_at = NULL, told_at = NULL WHERE batch = :batch")
 
 _SEAL = text("UPDATE job_batches SET sealed = true WHERE batch = :batch")
 

@@ -5,7 +5,6 @@ handed out with, and is refused when the job has another, or does not run any mo
 who believe that they hold a job, one writes.
 """
 
-import json
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,6 +12,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from durable_agents.db.storable import storable_json
 from durable_agents.models.base import Record
 from durable_agents.models.errors import InputError, StaleJobError
 from durable_agents.models.jobs import MAX_PAYLOAD_BYTES, WORKFLOW_KIND, ClaimedJob, JobRun
@@ -36,9 +36,10 @@ class Claimed(Record):
 
 
 class HeldJob(Record):
-    """What the activity of a job needs to know of it."""
+    """What the activity of a job needs to know of it, and the fence that it holds it by."""
 
     pool: str
+    fence: int
     tenant: str
     batch: str | None
     failures: int
@@ -81,16 +82,34 @@ def _job_of(row: Row[Any]) -> ClaimedJob:
     )
 
 
-async def load(connection: AsyncConnection, run: JobRun) -> HeldJob:
+async def load(connection: AsyncConnection, run: JobRun, *, lane_run: str = "") -> HeldJob:
     """What a job is to do.
+
+    A lane that was reset by hand runs its job once more, by what its history says, while the run
+    before may have left an attempt open. So another run takes the job over, with a fence of its
+    own.
+
+    Args:
+        connection: Where the jobs are.
+        run: The job, and the fence that it was handed out with.
+        lane_run: The run of the lane that has the job run; empty where that is not known.
 
     Raises:
         StaleJobError: The job was handed to another, was cancelled, or is finished.
     """
-    row = (await connection.execute(_LOAD, _named(run))).mappings().first()
+    values = _named(run)
+    row = (await connection.execute(_LOAD, values)).mappings().first()
+    if row is not None and lane_run and row["lane_run"] != lane_run:
+        values |= {"lane_run": row["lane_run"], "claim": taken_over(lane_run, run.fence)}
+        row = (await connection.execute(_TAKE_OVER, values)).mappings().first()
     if row is None:
         raise _stale(run)
-    return HeldJob.model_construct(**row)
+    return HeldJob.model_validate(dict(row))
+
+
+def taken_over(lane_run: str, fence: int) -> str:
+    """The claim of a job that another run of its lane has taken over."""
+    return f"{lane_run}/taken-over-{fence}"
 
 
 async def hold(connection: AsyncConnection, run: JobRun) -> None:
@@ -120,7 +139,8 @@ async def finish(
 def _result_of(run: JobRun, result: BaseModel | dict[str, Any] | None) -> str | None:
     if result is None:
         return None
-    as_json = result.model_dump_json() if isinstance(result, BaseModel) else json.dumps(result)
+    value = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
+    as_json = storable_json(value)
     if len(as_json.encode()) > MAX_PAYLOAD_BYTES:
         raise InputError(
             f"The result of job {run.job_id} has over {MAX_PAYLOAD_BYTES:,} bytes: store what is "
@@ -179,11 +199,21 @@ _CLAIMED_BEFORE = text(
     """  # noqa: S608 - constants
 )
 
+_HELD = "pool, fence, tenant, batch, failures, payload, split_part(claim, '/', 1) AS lane_run"
+
 _LOAD = text(
-    """
-    SELECT pool, tenant, batch, failures, payload FROM jobs
+    f"""
+    SELECT {_HELD} FROM jobs WHERE job_id = :job_id AND fence = :fence AND status = 'running'
+    """  # noqa: S608 - constants
+)
+
+_TAKE_OVER = text(
+    f"""
+    UPDATE jobs SET fence = fence + 1, claim = :claim
     WHERE job_id = :job_id AND fence = :fence AND status = 'running'
-    """
+      AND split_part(claim, '/', 1) = :lane_run
+    RETURNING {_HELD}
+    """  # noqa: S608 - constants
 )
 
 _HOLD = text(

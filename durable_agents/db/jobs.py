@@ -1,7 +1,7 @@
-"""The jobs of the work pools: put in, cancelled, looked at, put away."""
+"""The jobs of the work pools: put in, cancelled, looked at."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import func, select, text
@@ -22,7 +22,9 @@ from durable_agents.models.jobs import (
     NewJob,
 )
 
-ROWS_AT_ONCE = 1000  # of the largest payloads a statement takes less than its time limit
+ROWS_AT_ONCE = 1000
+BYTES_AT_ONCE = 8_000_000  # of payloads in one statement
+BYTES_KEPT = 32_000_000  # of payloads as JSON, between looking at them and putting them in
 PROMOTED_AT_ONCE = 200
 
 
@@ -41,17 +43,17 @@ async def enqueue(
             put in.
         NotFoundError: There is no such pool.
     """
-    payloads = [payload_of(job, place, len(jobs)) for place, job in enumerate(jobs, 1)]
+    looked_at = _looked_at(jobs)
     await find_pool(connection, pool)
     ranks = await Ranks.of(connection, pool, ((job.priority, job.tenant) for job in jobs))
-    new = await _without_known(connection, pool, list(zip(jobs, payloads, strict=True)))
+    new = await _without_known(connection, pool, looked_at)
     if new and batch is not None:
         await check_takes_jobs(connection, batch, pool=pool)
     now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
     ids: list[int] = []
-    for start in range(0, len(new), ROWS_AT_ONCE):
+    for some in _portions(new):
         rows: list[str] = []
-        for place, (job, payload) in enumerate(new[start : start + ROWS_AT_ONCE]):
+        for place, (job, payload) in enumerate(some):
             delayed = job.not_before is not None and job.not_before > now
             rank = 0.0 if delayed else ranks.next((job.priority, job.tenant), job.weight)
             status = "delayed" if delayed else "queued"
@@ -82,6 +84,30 @@ def payload_of(job: NewJob, place: int = 1, of: int = 1) -> str:
     if "\\u0000" in payload:  # PostgreSQL's text cannot hold it
         raise InputError(f"{name} contains a NUL character; take it out.")
     return payload
+
+
+def _looked_at(jobs: Sequence[NewJob]) -> list[tuple[NewJob, str]]:
+    """The jobs with their payloads as JSON; where that would be very much, it is made again."""
+    size, looked_at = 0, list[tuple[NewJob, str]]()
+    for place, job in enumerate(jobs, 1):
+        payload = payload_of(job, place, len(jobs))
+        size += len(payload)
+        looked_at.append((job, payload if size <= BYTES_KEPT else ""))
+    return looked_at
+
+
+def _portions(new: Sequence[tuple[NewJob, str]]) -> Iterator[list[tuple[NewJob, str]]]:
+    """The jobs in portions of which a statement takes one."""
+    some, size = list[tuple[NewJob, str]](), 0
+    for job, kept in new:
+        payload = kept or payload_of(job)
+        if some and (len(some) >= ROWS_AT_ONCE or size + len(payload) > BYTES_AT_ONCE):
+            yield some
+            some, size = [], 0
+        some.append((job, payload))
+        size += len(payload)
+    if some:
+        yield some
 
 
 async def _without_known(
@@ -211,13 +237,6 @@ async def find_job(connection: AsyncConnection, job_id: int) -> JobRow:
     return JobRow.model_validate(dict(row))
 
 
-async def purge(connection: AsyncConnection, *, most: int = 5000) -> int:
-    """Delete jobs that finished longer ago than their pool keeps them; tells how many."""
-    deleted = (await connection.execute(_PURGE, {"most": most})).rowcount
-    await connection.execute(_PURGE_BATCHES)
-    return deleted
-
-
 _SHOWN = [Job.__table__.c[name] for name in JobRow.model_fields]
 
 _INSERT = text(
@@ -267,23 +286,5 @@ _PROMOTE = text(
     UPDATE jobs SET status = 'queued', rank = w.rank
     FROM unnest(CAST(:ids AS bigint[]), CAST(:ranks AS double precision[])) AS w (job_id, rank)
     WHERE jobs.job_id = w.job_id AND jobs.status = 'delayed'
-    """
-)
-
-_PURGE = text(
-    """
-    DELETE FROM jobs WHERE job_id IN (
-        SELECT j.job_id FROM jobs j JOIN pools p USING (pool)
-        WHERE j.finished_at < now() - make_interval(secs => p.retention_s) AND j.tell_at IS NULL
-        ORDER BY j.finished_at LIMIT :most)
-    """
-)
-
-_PURGE_BATCHES = text(
-    """
-    DELETE FROM job_batches b USING pools p
-    WHERE p.pool = b.pool AND b.sealed AND b.tell_at IS NULL
-      AND b.created_at < now() - make_interval(secs => p.retention_s)
-      AND NOT EXISTS (SELECT FROM jobs j WHERE j.batch = b.batch)
     """
 )

@@ -72,12 +72,18 @@ async def search(
     """
     words, limit = readable(query), max(limit, 0)
     most = max(limit, CANDIDATES)
-    near = await nearest(connection, meaning.model, meaning.vectors[0], most) if meaning else []
+    near = await _near(connection, meaning, most) if meaning else []
     named = await matching(connection, words, most if meaning else limit)
     scores = fused(named, near)
     best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
     found: dict[int, FoundBy] = {chunk: _found_by(chunk in named, chunk in near) for chunk in best}
     return await _read(connection, words, {chunk: scores[chunk] for chunk in best}, found)
+
+
+async def _near(connection: AsyncConnection, meaning: EmbeddedTexts, most: int) -> list[int]:
+    least = meaning.least_similarity
+    vector = meaning.vectors[0]
+    return await nearest(connection, meaning.model, vector, most, least_similarity=least)
 
 
 def fused(*rankings: Sequence[int]) -> dict[int, float]:

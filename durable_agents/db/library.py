@@ -154,6 +154,12 @@ async def delete_documents(
     return deleted, unknown
 
 
+async def count_under(connection: AsyncConnection, folder: str) -> int:
+    """How many documents there are under a folder's name."""
+    under = Document.source.startswith(f"{folder}/", autoescape=True)
+    return await connection.scalar(select(func.count()).where(under)) or 0
+
+
 async def prune(connection: AsyncConnection, folder: str, sources: Iterable[str]) -> list[str]:
     """Delete the documents under a folder's name that are not among some sources; gives theirs.
 

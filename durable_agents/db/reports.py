@@ -1,39 +1,57 @@
 """What a lane reports of the job before: a failure, a cancel, or what a workflow came to."""
 
-import json
 import random
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from durable_agents.db.claims import taken_over
+from durable_agents.db.storable import storable_json
 from durable_agents.models.jobs import MAX_PAYLOAD_BYTES, JobRetry
 from durable_agents.models.work_pool import LaneReport
 
 LONGEST_WAIT_S = 7 * 86_400
 JITTER_OF_NAMED = 0.1  # so that not all who were named one delay come at one moment
 MAX_ERROR_CHARS = 2000
+MOST_LOST = 5
+"""So often a job may be handed out and end in nothing, as when its worker died; then it failed."""
 
 
-async def settle(connection: AsyncConnection, report: LaneReport) -> str | None:
+async def settle(
+    connection: AsyncConnection, report: LaneReport, *, lane_run: str = ""
+) -> str | None:
     """Store what became of a job, for the transaction of the next claim.
 
     A failure that is final, or the last that the job may have, ends it; after another it is
-    delayed. A report that comes twice, or late, changes nothing.
+    delayed. A try that was lost with its worker uses up none of those that the job may have, but
+    after five such the job has failed: it may be what kills its workers. A report that comes
+    twice, or late, changes nothing.
+
+    Args:
+        connection: Where the jobs are.
+        report: What the lane says.
+        lane_run: The run of the lane that says it.
 
     Returns:
         The job's batch, when the job is finished now and has one.
     """
     values: dict[str, Any] = {"job_id": report.job_id, "fence": report.fence}
+    values["taken_over"] = taken_over(lane_run, report.fence)
     row = (await connection.execute(_LOCK, values)).first()
     if row is None:
         return None
     failures, status, wait_s = row.failures, report.outcome, 0.0
     error_type, error = report.error_type, report.error
-    if status == "failed":
+    if status == "failed" and report.is_lost:
+        lost = row.fence - failures
+        status, wait_s = _after_loss(report, lost, row)
+        if status == "failed":
+            error_type, error = "PoisonJobError", _POISON.format(lost=lost, error=error)
+    elif status == "failed":
         failures += 1
         status, wait_s = _after_failure(report, failures, row)
-    result = json.dumps(report.result) if report.outcome == "done" else None
+    result = storable_json(report.result) if report.outcome == "done" else None
     if result is not None and len(result) > MAX_PAYLOAD_BYTES:
         result, error_type = None, "InputError"
         error = "The result is too large to be kept with the job; the run has it."
@@ -53,6 +71,19 @@ def _after_failure(report: LaneReport, failures: int, row: Any) -> tuple[str, fl
     if report.at_once and failures == 1:
         return "queued", 0
     return "delayed", wait_before(retry, failures, report.retry_after_s)
+
+
+def _after_loss(report: LaneReport, lost: int, row: Any) -> tuple[str, float]:
+    """Where a job goes that was lost so often, and how long it waits there."""
+    if row.cancel_requested:
+        return "cancelled", 0
+    if lost >= MOST_LOST:
+        return "failed", 0
+    if report.at_once and lost == 1:
+        return "queued", 0
+    return "delayed", wait_before(
+        JobRetry.model_validate(row.retry or {}), lost, report.retry_after_s
+    )
 
 
 def wait_before(retry: JobRetry, failures: int, retry_after_s: float | None) -> float:
@@ -86,10 +117,16 @@ async def put_back_one(connection: AsyncConnection, *, job_id: int, fence: int) 
     return (await connection.execute(_PUT_BACK_ONE, values)).rowcount == 1
 
 
+_POISON = (
+    "The job was handed out {lost} times and came to nothing, so it may be the job that ends its "
+    "workers. See their logs and their memory; then enqueue it again. The last time: {error}"
+)
+
 _LOCK = text(
     """
-    SELECT failures, retry, batch, cancel_requested FROM jobs
-    WHERE job_id = :job_id AND fence = :fence AND status = 'running' FOR UPDATE
+    SELECT failures, fence, retry, batch, cancel_requested FROM jobs
+    WHERE job_id = :job_id AND status = 'running' AND (fence = :fence OR claim = :taken_over)
+    FOR UPDATE
     """
 )
 

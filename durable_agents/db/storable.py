@@ -5,7 +5,8 @@ statement, so that no caller has to think of it.
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import event
@@ -26,11 +27,29 @@ def storable(text: str) -> str:
 
 
 def storable_json(value: Any) -> str:
-    """A value as JSON that a JSONB column can keep; in it, NUL and halves hide behind escapes."""
-    written = json.dumps(value)
+    """A value as JSON that a JSONB column can keep; in it, NUL and halves hide behind escapes.
+
+    A number that is none, or that has no end, becomes null, as Pydantic writes it: JSON has no
+    word for it.
+    """
+    try:
+        written = json.dumps(value, allow_nan=False)
+    except ValueError:
+        value = _finite(value)
+        written = json.dumps(value)
     if "\\u0000" in written or "\\ud" in written:
         return json.dumps(_cleaned(value))
     return written
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in cast(Sequence[Any], value)]
+    return value
 
 
 def keep_storable(engine: AsyncEngine) -> None:

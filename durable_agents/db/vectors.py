@@ -30,17 +30,22 @@ Of the ten nearest of 100,000 passages of manuals, search finds 70 % with 40, 89
 with 400 and 97 % with 800, in about 4, 6, 11 and 23 ms (simulator's vectors, 2 shared cores).
 """
 
-LEAST_SIMILARITY = 0.2  # cosine; below, texts of the models that we know have nothing in common
+LEAST_SIMILARITY = 0.2
+"""The cosine below which texts of the models that we know have nothing in common."""
 INDEX_PREFIX = "chunks_near_"
 LOCK = 0x0D08_AB1E_1DE7
 
 
 @dataclass(frozen=True)
 class EmbeddedTexts:
-    """The vectors of some texts in their order, and the model that they are of."""
+    """The vectors of some texts in their order, and the model that they are of.
+
+    What is less similar to one of them than `least_similarity`, a cosine, is not near it.
+    """
 
     model: str
     vectors: Sequence[Sequence[float]]
+    least_similarity: float = LEAST_SIMILARITY
 
     def columns(self, place: int) -> dict[str, Any]:
         """The columns of the chunk at a place."""
@@ -53,7 +58,12 @@ class EmbeddedTexts:
 
 
 async def nearest(
-    connection: AsyncConnection, model: str, vector: Sequence[float], limit: int
+    connection: AsyncConnection,
+    model: str,
+    vector: Sequence[float],
+    limit: int,
+    *,
+    least_similarity: float = LEAST_SIMILARITY,
 ) -> list[int]:
     """The ids of the chunks that are nearest to a vector by the cosine, the nearest first."""
     width, is_local = str(max(SEARCH_WIDTH, limit)), literal(value=True)
@@ -73,7 +83,7 @@ async def nearest(
         .limit(limit)
     )
     rows = await connection.execute(best)
-    return [row.chunk_id for row in rows if 1 - row.distance >= LEAST_SIMILARITY]
+    return [row.chunk_id for row in rows if 1 - row.distance >= least_similarity]
 
 
 async def index_is_due(connection: AsyncConnection, model: str) -> bool:

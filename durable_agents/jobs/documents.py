@@ -14,14 +14,24 @@ SPARE_S = 60  # a run that reaches its own deadline says so itself
 RETRY = JobRetry(attempts=2, initial_s=30)  # its steps have been tried again already
 
 
-async def open_documents(connection: AsyncConnection, batch: str, how: DocumentJobs) -> None:
+async def open_documents(
+    connection: AsyncConnection, batch: str, how: DocumentJobs, *, fingerprint: str = ""
+) -> None:
     """Open a batch for documents, and its pool if it is not there.
+
+    Args:
+        connection: Where.
+        batch: The batch.
+        how: How they are analysed.
+        fingerprint: What it is being filled with, where that takes more than one transaction.
 
     Raises:
         IdempotencyConflictError: The batch is there in another pool.
     """
     await pools.ensure_pool(connection, how.pool, max_parallelism=how.max_parallelism)
-    await batches.open_batch(connection, batch, pool=how.pool, about="documents")
+    await batches.open_batch(
+        connection, batch, pool=how.pool, about="documents", fingerprint=fingerprint
+    )
 
 
 async def add_documents(

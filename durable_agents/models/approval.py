@@ -15,6 +15,12 @@ MAX_EDIT_CHARS = 10_000
 MAX_STORED_EDIT_CHARS = 1_000_000
 DIGEST_DIGITS = 16
 MAX_SIGNATURE_CHARS = 200
+BY_DEFAULT = "default"
+"""By what way the decision came where nobody made it."""
+NOT_BY_NOBODY = (
+    "What needs four eyes, a signed decision or several people cannot count as approved when "
+    "nobody decides: let it expire or be rejected then."
+)
 
 Verdict = Literal["approve", "reject", "edit"]
 Kind = Literal["review", "tool"]
@@ -32,8 +38,10 @@ class ApprovalOptions(Record):
     when nobody decides in time; empty lets the request expire. `needed` is how many people have to
     approve the same content; one who rejects suffices.
 
-    `four_eyes` keeps whoever asked from deciding; it holds against people who lie about their
-    name only together with `verified_only`, which takes no decision without our signature.
+    `four_eyes` keeps whoever asked from deciding; it holds against people who decide under another
+    name only together with `verified_only`, which takes no decision without our signature. Whoever
+    can start runs says who asks: where that is not trusted, start them with a token. Neither of
+    the two, nor several approvals, goes with approving when nobody decides.
     """
 
     reviewer: str = Field(default="", max_length=MAX_NAME_CHARS)
@@ -44,6 +52,12 @@ class ApprovalOptions(Record):
     four_eyes: bool = False
     verified_only: bool = False
     needed: int = Field(default=1, ge=1, le=20)
+
+    @property
+    def approves_unseen(self) -> bool:
+        """Whether nobody could approve what more than anybody has to."""
+        strict = self.four_eyes or self.verified_only or self.needed > 1
+        return strict and self.default_verdict == "approve"
 
 
 class RequestApprovalInput(Record):
@@ -242,3 +256,8 @@ class Outcome(Record):
     def approved(self) -> bool:
         """Whether what was asked may be done."""
         return self.status == "approved"
+
+    @property
+    def is_by_default(self) -> bool:
+        """Whether nobody decided; somebody who gave no name did."""
+        return self.status in {"expired", "withdrawn"} or (not self.by and self.via == BY_DEFAULT)

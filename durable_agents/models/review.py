@@ -16,9 +16,10 @@ class ReviewInput(Record):
     """A task whose result a person has to approve.
 
     After a rejection the text is revised, at most `max_revisions` times; each revision is
-    reviewed. `decision_deadline_s` (seconds) bounds each wait for a decision, `deadline_s` the
-    whole run. `asked_by` is who starts it, the user it works for when left out; `approval` says
-    how the decisions are to be made.
+    reviewed. `deadline_s` (seconds) bounds the time at work; while the run waits for a person that
+    time rests, and each wait is bounded by `decision_deadline_s` (seconds) instead. `asked_by` is
+    who starts it, the user it works for when left out; `approval` says how the decisions are to be
+    made.
     """
 
     task_id: str = Field(min_length=1, max_length=200, pattern=r"\S")

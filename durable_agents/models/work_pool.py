@@ -11,7 +11,8 @@ from durable_agents.models.jobs import ClaimedJob, PoolName, Telling
 class LaneReport(Record):
     """What became of the job before, as far as its activity could not store it itself.
 
-    `at_once` says that a worker was lost: the first time, the job waits for nothing.
+    `at_once` says that the first time the job waits for nothing. `is_lost` says that this try was
+    not the job's own doing: its worker was lost, or an earlier run of it was still there.
     """
 
     job_id: int = 0
@@ -23,6 +24,7 @@ class LaneReport(Record):
     is_final: bool = False
     retry_after_s: float | None = None
     at_once: bool = False
+    is_lost: bool = False
 
 
 class Told(Record):
@@ -73,6 +75,13 @@ class LaneTurn(Record):
     job: ClaimedJob | None = None
     wait_s: float = 0
     is_over: bool = False
+
+
+class JobWorkflow(Record):
+    """The workflow of a job, of which a lane wants to be rid."""
+
+    workflow_id: str
+    run_id: str = ""
 
 
 class CancelJob(Record):

@@ -52,6 +52,7 @@ class Settings(BaseModel):
     openai_api_key: SecretStr = SecretStr("")
     openai_model: str = ""
     openai_embedding_model: str = ""
+    search_least_similarity: float = Field(default=0.2, ge=-1, le=1, allow_inf_nan=False)
     model_prices: str = ""
     quotas: QuotaNumbers = Field(default_factory=dict[str, float])  # calls a second
     model_tokens_per_minute: NamedNumbers = Field(default_factory=dict[str, float])

@@ -9,11 +9,13 @@ from sqlalchemy import text
 
 from activities.jobs import JobActivities
 from activities.pool import PoolActivities
+from durable_agents.db import reports
 from durable_agents.db.engine import Database
 from durable_agents.jobs.kind import JobContext, JobKind
 from durable_agents.models.base import Record
 from durable_agents.models.errors import InputError, NotFoundError, StaleJobError
 from durable_agents.models.jobs import ClaimedJob, EnqueueInput, JobRun, NewJob, OnComplete
+from durable_agents.models.work_pool import JobWorkflow, LaneReport
 from durable_agents.runtime.settings import Settings
 from tests.activities.performing import new_run, perform
 from tests.db.pooling import Lane, enqueue, find, lanes_of, new_pool, pool_name, run_of
@@ -39,8 +41,16 @@ async def resources(settings: Settings) -> AsyncIterator[Resources]:
 
 
 async def run_job(resources: Resources, kind: JobKind, held: ClaimedJob) -> None:
+    """Run a job as the run of the lane that claimed it has it run."""
     (run,) = JobActivities(resources.job_services(), {kind.name: kind}).activities()
-    await perform(run, run_of(held), run=new_run())
+    await perform(run, run_of(held), run=await lane_run(resources.database, held.job_id))
+
+
+async def lane_run(database: Database, job_id: int) -> str:
+    """The run of the lane that holds a job."""
+    query = text("SELECT split_part(claim, '/', 1) FROM jobs WHERE job_id = :id")
+    async with database.statement() as connection:
+        return str(await connection.scalar(query, {"id": job_id}))
 
 
 async def claimed(database: Database, kind: JobKind, payload: Any, **values: Any) -> ClaimedJob:
@@ -117,6 +127,74 @@ async def test_a_worker_that_froze_and_woke_late_has_no_effect(
     assert (await find(database, held.job_id)).result == {"text": str(held.fence)}
 
 
+async def test_a_lane_that_was_reset_takes_its_job_over_from_its_run_before(
+    database: Database, resources: Resources
+) -> None:
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def run(payload: Note, context: JobContext) -> Note:
+        if not begun.is_set():
+            begun.set()
+            await goes_on.wait()
+        return Note(text=str(context.run.fence))
+
+    kind = JobKind("note", Note, run)
+    held = await claimed(database, kind, {"text": "a"})
+    before = asyncio.ensure_future(run_job(resources, kind, held))
+    await begun.wait()
+    (activity,) = JobActivities(resources.job_services(), {"note": kind}).activities()
+    await perform(activity, run_of(held), run=new_run())  # as the history of the new run says
+    goes_on.set()
+
+    with pytest.raises(StaleJobError):
+        await before
+    found = await find(database, held.job_id)
+    assert (found.status, found.result) == ("done", {"text": str(held.fence + 1)})
+
+
+async def test_what_a_lane_that_was_reset_reports_of_its_job_counts(
+    database: Database, resources: Resources
+) -> None:
+    async def run(payload: Note, context: JobContext) -> Note:
+        raise NotFoundError("There is nothing.")
+
+    kind, reset_run = JobKind("note", Note, run), new_run()
+    held = await claimed(database, kind, {"text": "a"})
+    (activity,) = JobActivities(resources.job_services(), {"note": kind}).activities()
+    with pytest.raises(NotFoundError):
+        await perform(activity, run_of(held), run=reset_run)
+    report = LaneReport(job_id=held.job_id, fence=held.fence, outcome="failed", is_final=True)
+
+    async with database.transaction() as connection:
+        await reports.settle(connection, report, lane_run="the run before")
+    before = await find(database, held.job_id)
+    async with database.transaction() as connection:
+        await reports.settle(connection, report, lane_run=reset_run)
+
+    assert before.status == "running"
+    assert (await find(database, held.job_id)).status == "failed"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+async def test_a_number_that_is_none_is_null_in_a_result(
+    database: Database, resources: Resources, number: float
+) -> None:
+    class Measured(Record):
+        numbers: tuple[float, ...]
+        said: str = "a\x00b"
+
+    async def run(payload: Note, context: JobContext) -> Measured:
+        return Measured(numbers=(1.5, number))
+
+    kind = JobKind("measure", Note, run)
+    held = await claimed(database, kind, {"text": "a"})
+
+    await run_job(resources, kind, held)
+
+    found = await find(database, held.job_id)
+    assert found.result == {"numbers": [1.5, None], "said": "a\ufffdb"}
+
+
 async def test_a_payload_that_does_not_fit_its_kind_is_a_final_error(
     database: Database, resources: Resources
 ) -> None:
@@ -171,6 +249,10 @@ class InputLike(Record):
     """Not a note."""
 
 
+async def end(run: JobWorkflow) -> None:
+    raise AssertionError(run)
+
+
 async def test_a_workflow_puts_its_jobs_in_once(database: Database) -> None:
     woken: list[str] = []
 
@@ -179,7 +261,7 @@ async def test_a_workflow_puts_its_jobs_in_once(database: Database) -> None:
         return 1
 
     pool, run = pool_name(), new_run()
-    steps = PoolActivities(database, wake)
+    steps = PoolActivities(database, wake, end)
     request = EnqueueInput(
         pool=pool,
         jobs=(NewJob(kind="noop"), NewJob(kind="noop")),
@@ -204,4 +286,4 @@ async def test_a_workflow_that_names_an_unknown_pool_is_told_so(database: Databa
     request = EnqueueInput(pool=pool_name(), jobs=(NewJob(kind="noop"),))
 
     with pytest.raises(NotFoundError, match="There is no pool"):
-        await perform(PoolActivities(database, wake).enqueue_jobs, request, run=new_run())
+        await perform(PoolActivities(database, wake, end).enqueue_jobs, request, run=new_run())

@@ -1,5 +1,6 @@
 import asyncio
 import io
+import re
 import time
 import zlib
 
@@ -12,7 +13,7 @@ from durable_agents.agent.document_text import MAX_BYTES, MAX_CHARS, ReadDocumen
 from durable_agents.models.errors import InputError
 
 
-def pdf(*pages: str, title: str = "", password: str = "") -> bytes:
+def pdf(*pages: str, title: str = "", password: str | None = None) -> bytes:
     """A PDF with a page for each text."""
     writer = PdfWriter()
     font = DictionaryObject(
@@ -31,11 +32,21 @@ def pdf(*pages: str, title: str = "", password: str = "") -> bytes:
         page[NameObject("/Contents")] = content
     if title:
         writer.add_metadata({"/Title": title})
-    if password:
-        writer.encrypt(password, algorithm="RC4-128")
+    if password is not None:
+        writer.encrypt(password, "an owner's", algorithm="RC4-128")
     written = io.BytesIO()
     writer.write(written)
     return written.getvalue()
+
+
+def aes_pdf() -> bytes:
+    """A PDF that says it is encrypted with AES, as those of today's programs are."""
+    plain = pdf("Secret", password="")  # anybody may open it, as is usual
+    of_old = re.search(rb"/V 2\s", plain)
+    assert of_old is not None
+    aes = b"/V 4 /CF << /StdCF << /CFM /AESV2 /AuthEvent /DocOpen /Length 16 >> >>"
+    aes += b" /StmF /StdCF /StrF /StdCF\n"
+    return plain.replace(of_old[0], aes).replace(b"/R 3", b"/R 4")
 
 
 def hostile_pdf(operations: bytes) -> bytes:
@@ -144,6 +155,7 @@ async def test_what_a_server_tells_decides_where_the_name_does_not() -> None:
         (b"%PDF-1.7 and nothing more", "is a broken PDF"),
         (b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer <<>>", "is a broken PDF"),
         (pdf("Secret", password="open sesame"), "is protected with a password"),
+        (aes_pdf(), r"is encrypted in a way that is not read \(AES\)"),
         (pdf("", ""), "has no text in it: its pages may be scanned pictures"),
         (b"x" * (MAX_CHARS + 1), "has more than 5,000,000 characters"),
         (b"x" * (MAX_BYTES + 1), "is larger than the 20,000,000 bytes"),

@@ -8,7 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db import migrate
-from durable_agents.db.approval_lists import decided_before, decisions_on, get_request
+from durable_agents.db.approval_lists import (
+    decided_before,
+    decisions_on,
+    digest_held,
+    get_request,
+)
 from durable_agents.db.approvals import (
     Subject,
     add_request,
@@ -113,6 +118,19 @@ async def test_a_request_that_is_not_there_is_refused(database: Database) -> Non
             await settle_request(connection, approval(999_999_999))
         with pytest.raises(NotFoundError, match="no request 999999999"):
             await get_request(connection, 999_999_999)
+
+
+async def test_arguments_have_the_same_digest_after_they_were_kept(database: Database) -> None:
+    arguments = {"b": [1.0, 1e22, 1.5e16, -0.0, 1e-7, 2**70, "a\x00b"], "a": {"é": None}}
+    asked = RequestApprovalInput(step="t-1", kind="tool")
+    subject = Subject(title="t", tool="t", arguments=arguments)
+    run_id = token()
+    async with database.transaction() as connection:
+        added = await add_request(connection, asked, subject, workflow_id="w", run_id=run_id)
+
+        row = await get_request(connection, added.request_id)
+
+    assert digest_held(row) == row.digest == added.digest
 
 
 async def test_an_edit_belongs_to_its_request(database: Database) -> None:

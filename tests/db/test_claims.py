@@ -11,7 +11,17 @@ from durable_agents.db.engine import Database
 from durable_agents.models.errors import DatabaseUnavailableError, InputError, StaleJobError
 from durable_agents.models.jobs import JobRetry
 from durable_agents.models.work_pool import LaneReport
-from tests.db.pooling import Lane, enqueue, find, job, lanes_of, new_pool, run_of
+from tests.db.pooling import (
+    Lane,
+    enqueue,
+    find,
+    job,
+    lanes_of,
+    make_due,
+    new_pool,
+    promote,
+    run_of,
+)
 
 
 async def test_many_lanes_at_once_are_handed_each_job_once(database: Database) -> None:
@@ -211,6 +221,59 @@ async def test_the_first_time_that_a_worker_is_lost_a_job_waits_for_nothing(
 
     assert again.job_id == ids[0]
     assert (await find(database, ids[0])).status == "delayed"
+
+
+async def test_a_try_that_was_lost_with_its_worker_uses_up_none(database: Database) -> None:
+    pool = await new_pool(database)
+    ids = await enqueue(database, pool, [job(retry=JobRetry(attempts=1))])
+    lane = await Lane(database, pool).begin()
+
+    for _ in range(3):
+        await lane.fail(await lane.claim(), error_type="TimeoutError", at_once=True, is_lost=True)
+        await make_due(database, pool)
+        await promote(database, pool)
+    during = await find(database, ids[0])
+    await lane.finish(await lane.claim())
+
+    assert (during.status, during.failures) == ("queued", 0)
+    assert (await find(database, ids[0])).status == "done"
+
+
+async def test_a_job_that_is_lost_again_and_again_has_failed(database: Database) -> None:
+    pool = await new_pool(database)
+    ids = await enqueue(database, pool, [job(retry=JobRetry(attempts=3))])
+    lane = await Lane(database, pool).begin()
+
+    await lane.fail(await lane.claim(), error="Away.")
+    stands: list[str] = []
+    for _ in range(reports.MOST_LOST):
+        await make_due(database, pool)
+        await promote(database, pool)
+        await lane.fail(await lane.claim(), error="No heartbeat.", at_once=True, is_lost=True)
+        stands.append((await find(database, ids[0])).status)
+
+    found = await find(database, ids[0])
+    assert stands == ["queued", "delayed", "delayed", "delayed", "failed"]
+    assert (found.failures, found.error_type) == (1, "PoisonJobError")
+    assert found.error.startswith("The job was handed out 5 times and came to nothing")
+    assert found.error.endswith("The last time: No heartbeat.")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+async def test_a_number_that_is_none_is_null_in_what_a_workflow_came_to(
+    database: Database, number: float
+) -> None:
+    pool = await new_pool(database)
+    ids = await enqueue(database, pool, [job()])
+    held = await (await Lane(database, pool).begin()).claim()
+    result = {"mean": number, "said": "a\x00b", "all": [1, number]}
+
+    async with database.transaction() as connection:
+        report = LaneReport(job_id=ids[0], fence=held.fence, outcome="done", result=result)
+        await reports.settle(connection, report)
+
+    expected = {"mean": None, "said": "a\ufffdb", "all": [1, None]}
+    assert (await find(database, ids[0])).result == expected
 
 
 async def test_the_delay_that_a_server_named_is_kept(database: Database) -> None:

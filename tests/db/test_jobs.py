@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from durable_agents.db import batches, claims, jobs, pools
 from durable_agents.db.engine import Database
@@ -70,6 +70,31 @@ async def test_ten_thousand_jobs_go_in_within_one_transaction(database: Database
     assert ids == sorted(set(ids))
     async with database.statement() as connection:
         assert (await pools.status(connection, pool)).counts == {"queued": 10_000}
+
+
+async def test_large_payloads_go_in_portions_that_a_statement_can_take(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BYTES_AT_ONCE", 10_000)
+    monkeypatch.setattr(jobs, "BYTES_KEPT", 30_000)
+    pool, sizes = await new_pool(database), list[int]()
+
+    def note(_c: object, _k: object, _s: str, parameters: Any, *_: object) -> None:
+        sizes.extend(len(row["rows"]) for row in [parameters] if "rows" in row)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        new = [job(payload={"n": n, "text": "x" * 3000}) for n in range(20)]
+        ids = await enqueue(database, pool, new)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+    assert len(sizes) == 7
+    assert max(sizes) < 12_000  # with what is beside the payloads
+    async with database.statement() as connection:
+        query = text("SELECT (payload->>'n')::int FROM jobs WHERE pool = :pool ORDER BY job_id")
+        assert list(await connection.scalars(query, {"pool": pool})) == list(range(20))
+    assert await (await Lane(database, pool).begin()).drain() == ids
 
 
 async def test_a_key_makes_a_job_once(database: Database) -> None:
@@ -409,32 +434,3 @@ async def test_the_status_counts_per_tenant(database: Database) -> None:
         ("b", "queued", 1),
     ]
     assert next(p for p in listed if p.pool == pool).counts == status.counts
-
-
-async def test_finished_jobs_are_put_away_when_their_time_is_over(database: Database) -> None:
-    pool, kept = await new_pool(database), await new_pool(database)
-    async with database.statement() as connection:
-        await pools.configure(connection, pool, retention_s=0)
-    for name in (pool, kept):
-        await enqueue(database, name, [job(), job(priority=5)])
-        lane = await Lane(database, name).begin()
-        await lane.finish(await lane.claim())
-
-    async with database.statement() as connection:
-        await jobs.purge(connection)
-        after = [(await pools.status(connection, name)).counts for name in (pool, kept)]
-
-    assert after == [{"queued": 1}, {"done": 1, "queued": 1}]
-
-
-async def test_a_job_whose_end_is_still_to_be_told_is_kept(database: Database) -> None:
-    pool = await new_pool(database)
-    async with database.statement() as connection:
-        await pools.configure(connection, pool, retention_s=0)
-    told = OnComplete(workflow_id="w", signal="s")
-    await enqueue(database, pool, [job(on_complete=told)])
-    await (await Lane(database, pool).begin()).drain()
-
-    async with database.statement() as connection:
-        await jobs.purge(connection)
-        assert (await pools.status(connection, pool)).counts == {"done": 1}

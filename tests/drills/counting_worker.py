@@ -57,7 +57,8 @@ def _values(context: JobContext, mark: str) -> dict[str, object]:
     return {"job_id": run.job_id, "fence": run.fence, "pid": os.getpid(), "mark": mark}
 
 
-COUNTED = JobKind("count_effect", CountPayload, _run, retry=JobRetry(attempts=10, max_s=1))
+# One try: those that are lost with a worker do not count.
+COUNTED = JobKind("count_effect", CountPayload, _run, retry=JobRetry(attempts=1))
 
 if __name__ == "__main__":
     cast(dict[str, JobKind], JOB_KINDS)[COUNTED.name] = COUNTED

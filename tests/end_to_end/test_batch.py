@@ -4,11 +4,15 @@ import asyncio
 import json
 import secrets
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from durable_agents.db.engine import Database
+from durable_agents.db.ranks import LOCK_SEED
 from tests.commanding import COMMAND, Commands, ended
 from tests.db.pooling import pool_name
 from tests.workflows.runs import until
@@ -144,6 +148,83 @@ async def test_what_cannot_be_done_is_one_sentence(
 
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.sentence
+
+
+async def test_lines_that_failed_run_once_more_when_asked_for_and_the_others_stay_done(
+    command: Commands, tmp_path: Path
+) -> None:
+    source = a_file(tmp_path, values(1, deadline_s=0.1, pause_s=1))
+    output, pool, name = tmp_path / "out.jsonl", pool_name(), f"n-{secrets.token_hex(4)}"
+    args = ("batch", "debug", str(source), "--output", str(output), "--pool", pool, "--name", name)
+    retry_soon = (
+        "import starters.batching as b; from durable_agents.models.jobs import JobRetry;"
+        "b.RETRY = JobRetry(attempts=1); import starters.main; starters.main.main()"
+    )
+
+    first = await command.program(sys.executable, "-c", retry_soon, *args)
+    before = outcomes(output)
+    again = await command.program(sys.executable, "-c", retry_soon, *args, "--retry-failed")
+    listed = await command("pool", "jobs", pool, "--batch", f"batch/{name}", "--json")
+    none = await command("pool", "jobs", pool, "--batch", "another", "--json")
+
+    assert (first.code, [one["status"] for one in before]) == (1, ["done", "failed"])
+    assert "--retry-failed runs the lines that failed once more." in first.err
+    assert "1 lines that had failed are run once more." in again.err
+    assert [(row["status"], row["failures"]) for row in listed.json] == [("done", 0), ("failed", 2)]
+    assert outcomes(output)[0] == before[0]
+    assert none.json == []
+
+
+AT_ONCE_TWO = (
+    "import starters.process_documents as p; p.AT_ONCE = 2; import starters.main;"
+    "starters.main.main()"
+)
+
+
+async def test_a_command_that_was_killed_while_it_filled_its_batch_is_taken_up(
+    command: Commands, database: Database
+) -> None:
+    pool = pool_name()
+    ids = ("warranty", "shipping", "refund-policy", "no-such-document")
+    args = ("process-documents", *ids, "--pool", pool, "--parallelism", "2", "--json")
+    count = text("SELECT count(*) FROM jobs WHERE pool = :pool")
+    lock = text("SELECT pg_advisory_lock(hashtextextended(:pool, :seed))")
+    waiting = text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND (classid::bigint << 32) + objid::bigint"
+        " = hashtextextended(:pool, :seed)"
+    )
+    values = {"pool": pool, "seed": LOCK_SEED}  # who puts jobs in waits for this lock
+
+    async def asked(query: Any) -> int:
+        async with database.statement() as connection:
+            return int(await connection.scalar(query, values) or 0)
+
+    async def one_waits() -> bool:
+        return await asked(waiting) == 1
+
+    async def two_wait() -> bool:
+        return await asked(waiting) == 2
+
+    async with database.statement() as first, database.statement() as second:
+        await first.execute(lock, values)
+        process = await command.start([sys.executable, "-c", AT_ONCE_TWO, *args])
+        await until(one_waits, "the command waits to put documents in", within=40)
+        after_the_first_two = asyncio.ensure_future(second.execute(lock, values))
+        await until(two_wait, "the test waits behind it", within=10)
+        await first.invalidate()
+        await after_the_first_two
+        await until(one_waits, "the command waits to put the others in", within=10)
+        process.kill()
+        await process.wait()
+        left = await asked(count)
+        await second.invalidate()
+    again = await command(*args)
+
+    assert left == 2
+    assert "A command that was killed left 2 of them in the pool; it goes on." in again.err
+    assert (again.json["total"], again.json["done"], again.json["failed"]) == (4, 3, 1)
+    assert await asked(count) == 4
 
 
 async def test_documents_come_as_arguments_or_from_standard_input(command: Commands) -> None:

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.client import Client
 
+from durable_agents.models.approval import PendingApproval
 from tests.commanding import Commands
+from tests.workflows.reviewing import finished_tasks, reset, until_another
 
 pytestmark = pytest.mark.usefixtures("service")
 
@@ -116,12 +119,45 @@ async def test_a_token_makes_a_decision_verified_and_its_lack_is_told(command: C
         "reviews", "--mine", "--run", workflow_id, "--json", DURABLE_AGENTS_TOKEN=token
     )
     good = await command("decide", workflow_id, "--approve", "--json", DURABLE_AGENTS_TOKEN=token)
+    denials = await command("users", "denials", "--json")
 
     assert (wrong.code, "is not a token that lets anybody in" in wrong.err) == (2, True)
+    assert "token that lets nobody in" in {one["why"] for one in denials.json["denials"]}
     assert (other.code, f"The token is that of {name}" in other.err) == (2, True)
     assert len(mine.json) == 1
     assert good.code == 0, good.err
     assert (good.json["by"], good.json["verified"]) == (name, True)
+
+
+async def test_after_a_reset_the_decision_before_stands_only_when_somebody_says_so(
+    command: Commands, commanded: Client
+) -> None:
+    name = f"ann-{secrets.token_hex(4)}"
+    await command("users", "add", name)
+    token = (await command("users", "token", name)).out.strip()
+    workflow_id = await start(command)
+    asked = await waiting(command, workflow_id)
+    early = await command("decide", workflow_id, "--as-before")
+    handle = commanded.get_workflow_handle(workflow_id)
+    task = (await finished_tasks(handle))[-1]
+    await command("decide", workflow_id, "--approve", "--by", "Bo")
+    await handle.result()
+
+    again = await reset(commanded, handle, task)
+    anew = await until_another(again, PendingApproval(subject="", digest=asked["digest"]))
+    number = str(anew.request_id)
+    decided = await command("decide", number, "--as-before", DURABLE_AGENTS_TOKEN=token)
+    result = await again.result()
+
+    assert early.code == 2
+    assert "Nobody has decided on the content" in early.err
+    assert anew.digest != asked["digest"]
+    assert decided.code == 0, decided.err
+    assert f"As request {asked['request_id']}, approved by Bo, which nobody verified." in (
+        decided.err
+    )
+    assert f"was approved by {name}" in decided.out
+    assert (result.status, result.decided_by, result.verified) == ("approved", name, True)
 
 
 async def test_somebody_who_waits_for_a_run_is_told_for_whom_it_waits_and_how_to_decide(

@@ -85,6 +85,24 @@ async def test_a_folder_is_ingested_found_left_alone_changed_and_pruned(
     assert f"{folder.name}/deep/page.html" not in {one["source"] for one in gone.json["hits"]}
 
 
+async def test_an_empty_folder_is_pruned_only_when_that_is_said_twice(
+    command: Commands, folder: Path
+) -> None:
+    await ingested(command, str(folder))
+    for file in (folder / "zither.md", folder / "deep" / "page.html"):
+        file.unlink()
+
+    refused = await command("ingest", str(folder), "--prune")
+    done = await ingested(command, str(folder), "--prune", "--yes")
+    nothing_left = await ingested(command, str(folder), "--prune")
+
+    assert refused.code == 2
+    assert f"The folder {folder.name} has no documents in it" in refused.sentence
+    assert "would delete all 2" in refused.sentence
+    assert len(done["deleted"]) == 2
+    assert nothing_left["deleted"] == []
+
+
 async def test_the_command_says_how_fast_it_was_and_search_shows_sources(
     command: Commands, folder: Path
 ) -> None:

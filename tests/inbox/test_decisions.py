@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from starlette.applications import Starlette
 from temporalio.client import Client, WorkflowFailureError
 
@@ -156,5 +157,48 @@ async def test_what_is_for_another_role_reaches_no_run(
     sent = await browser.send(of_ann, "verdict=approve", csrf=token)
 
     assert theirs.status_code == sent.status_code == 404
+    assert (await asked(database, handle)).status == "pending"
+    await handle.cancel()
+
+
+async def test_what_the_run_refuses_after_a_look_is_kept_once_by_the_run(
+    app: Starlette, database: Database, client: Client
+) -> None:
+    role = runs.token()
+    admin = await an_editor(database, "admin")  # sees all, and may not decide on all
+    handle = await a_review(client, database, role)
+    request = await asked(database, handle)
+    browser, page = await opened(app, admin, request)
+
+    sent = await browser.send(page, "verdict=approve")
+
+    async def kept() -> bool:
+        numbers = "SELECT number FROM approval_decisions WHERE request_id = :id"
+        async with database.statement() as connection:
+            found = await connection.scalars(text(numbers), {"id": request.request_id})
+        return list(found) == [1]
+
+    assert sent.status_code == 409
+    assert f"It is for {role} to decide" in text_of(sent)
+    await runs.until(kept, "one record, the run's own")
+    await handle.cancel()
+
+
+async def test_a_content_that_is_not_the_one_the_run_asked_about_is_not_decided(
+    app: Starlette, database: Database, client: Client
+) -> None:
+    role = runs.token()
+    ann = await an_editor(database, role)
+    handle = await a_review(client, database, role)
+    request = await asked(database, handle)
+    changed = "UPDATE approval_requests SET content = 'Other.' WHERE request_id = :id"
+    async with database.statement() as connection:
+        await connection.execute(text(changed), {"id": request.request_id})
+    browser, page = await opened(app, ann, request)
+
+    sent = await browser.send(page, "verdict=approve")
+
+    assert sent.status_code == 409
+    assert "is not what the run has asked about" in text_of(sent)
     assert (await asked(database, handle)).status == "pending"
     await handle.cancel()

@@ -1,5 +1,6 @@
 """What the page refuses: foreign names, forms, cookies and addresses; and that it is noted."""
 
+import httpx2
 import pytest
 from starlette.applications import Starlette
 
@@ -10,8 +11,8 @@ from durable_agents.db.sign_in import Limits
 from durable_agents.models.people import Person
 from inbox.denial_log import DenialLog
 from inbox.forms import MOST_BYTES
-from tests.inbox.browsing import KEY, PASSWORD, Browser, an_address, an_app, text_of
-from tests.inbox.fake_store import FakeStore
+from tests.inbox.browsing import KEY, PASSWORD, URL, Browser, an_address, an_app, text_of
+from tests.inbox.fake_store import FakeStore, a_request
 from tests.workflows.runs import token
 
 SESSION = "durable-agents-session"
@@ -37,6 +38,19 @@ async def test_a_foreign_host_is_refused_and_noted(
     assert host in note.why
 
 
+@pytest.mark.parametrize("path", ["/link/{}", "/link/{}/", "/x/link/{}"])
+async def test_a_link_that_is_opened_under_a_foreign_name_is_not_noted_down(
+    app: Starlette, database: Database, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    address, secret = an_address(), "a-secret-that-lets-somebody-in"
+
+    await Browser(app, address).get(path.format(secret), headers={"host": "machine:8232"})
+
+    (note,) = await denied(database, address)
+    assert "link" in note.what
+    assert secret not in note.what + note.why + caplog.text
+
+
 async def test_every_answer_carries_the_headers_that_protect_it(browser: Browser) -> None:
     for path in ("/", "/requests/1", "/nothing", "/healthz", "/static/style.css"):
         answer = await browser.get(path)
@@ -49,6 +63,38 @@ async def test_every_answer_carries_the_headers_that_protect_it(browser: Browser
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "same-origin"
     assert (await browser.get("/")).headers["cache-control"] == "no-store"
+
+
+async def test_an_answer_to_a_mistake_of_ours_carries_them_too_and_says_nothing_of_it(
+    app: Starlette, browser: Browser, store: FakeStore
+) -> None:
+    store.requests[1] = a_request(1).model_copy(update={"created_at": "no moment"})
+    kept = httpx2.ASGITransport(app, raise_app_exceptions=False, client=(an_address(), 4000))
+    async with httpx2.AsyncClient(
+        transport=kept, base_url=URL, cookies=browser.http.cookies
+    ) as visitor:
+        answer = await visitor.get("/requests/1")
+
+    assert answer.status_code == 500
+    assert answer.text.startswith("Something went wrong here")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_while_the_database_is_away_no_page_is_broken(
+    browser: Browser, store: FakeStore, person: Person
+) -> None:
+    nowhere = Database("postgresql://nobody@127.0.0.1:9/nothing")
+    away = Browser(an_app(nowhere, store))
+    away.http.cookies.update(browser.http.cookies)
+
+    answers = [await away.get(path) for path in ("/", "/nothing", "/requests/1")]
+    healthy = await away.get("/healthz")
+    await nowhere.close()
+
+    assert [one.status_code for one in answers] == [503] * 3
+    assert all("cannot reach its database" in one.text for one in answers)
+    assert healthy.status_code == 200
 
 
 async def test_no_page_needs_a_script_or_a_style_of_its_own(browser: Browser) -> None:
@@ -300,7 +346,16 @@ async def test_the_request_of_somebody_else_is_not_there(
 
 
 @pytest.mark.parametrize(
-    "path", ["/requests/99999999999999999999", "/requests/0", "/x", "/static/x"]
+    "path",
+    [
+        "/requests/99999999999999999999",
+        f"/requests/{'9' * 5000}",
+        "/requests/٣",
+        "/requests/1.5",
+        "/requests/0",
+        "/x",
+        "/static/x",
+    ],
 )
 async def test_what_is_not_there_is_said_so(browser: Browser, path: str) -> None:
     assert (await browser.get(path)).status_code == 404

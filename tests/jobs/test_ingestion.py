@@ -1,7 +1,7 @@
 """The jobs that fill the knowledge base, on a real database, with the simulator's embeddings."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from durable_agents.db.pool_tables import Upload
 from durable_agents.db.tables import Chunk, Document, LlmCall
 from durable_agents.db.uploads import NewUpload
 from durable_agents.jobs.kind import JobContext, JobKind, JobServices
-from durable_agents.jobs.kinds import ingest_document
+from durable_agents.jobs.kinds import ingest_document, reembed_document
 from durable_agents.jobs.kinds.index_passages import INDEX_PASSAGES
 from durable_agents.jobs.kinds.ingest_document import INGEST_DOCUMENT
 from durable_agents.jobs.kinds.reembed_document import REEMBED_DOCUMENT
@@ -389,6 +389,36 @@ async def test_reembedding_replaces_vectors_of_another_length(tools: JobServices
     assert name in lacking
     assert done.chunks == 1
     assert [one.embedding_dimension for one in moved] == [256, 256]
+
+
+async def test_reembedding_that_fails_in_the_middle_keeps_what_it_has_paid_for(
+    tools: JobServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reembed_document, "AT_ONCE", 1)
+    name = f"docs/{token()}.md"
+    await ingest(tools, name, GUIDE)
+    async with tools.database.statement() as connection:
+        older = "UPDATE chunks SET embedding_model = 'older' WHERE document_id = :id"
+        await connection.execute(text(older), {"id": name})
+    assert tools.embedder is not None
+    embed, asked = tools.embedder.embed, list[Sequence[str]]()
+
+    async def embed_once(texts: Sequence[str], *rest: Any) -> Any:
+        asked.append(texts)
+        if len(asked) > 1:
+            raise ModelUnavailableError("Away.")
+        return await embed(texts, *rest)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(tools.embedder, "embed", embed_once)
+        with pytest.raises(ModelUnavailableError):
+            await run(tools, REEMBED_DOCUMENT, ReembedPayload(document_id=name))
+    between = [one.embedding_model for one in await chunks_of(tools.database, name)]
+    again = await run(tools, REEMBED_DOCUMENT, ReembedPayload(document_id=name))
+
+    assert between == [MODEL, "older"]
+    assert again.chunks == 1
+    assert [one.embedding_model for one in await chunks_of(tools.database, name)] == [MODEL] * 2
 
 
 async def test_reembedding_without_a_model_says_what_to_set(tools: JobServices) -> None:

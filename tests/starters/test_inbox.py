@@ -10,10 +10,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
+from durable_agents.db.engine import Database
 from durable_agents.runtime.embedded.postgres_home import remove_home
 from durable_agents.runtime.settings import Settings
 from tests.commanding import COMMAND, Commands, folder_for_commands
+from tests.workflows.runs import until
 
 URL = re.compile(r"http://127\.0\.0\.1:\d+")
 
@@ -79,7 +82,9 @@ async def test_without_a_key_it_says_what_to_do(settings: Settings, tmp_path: Pa
     assert "set SIGNING_KEY" in ended.sentence
 
 
-async def test_up_serves_the_page_and_lets_the_first_reviewer_in(tmp_path: Path) -> None:
+async def test_up_serves_the_page_lets_the_first_reviewer_in_and_tells_where_requests_are(
+    tmp_path: Path,
+) -> None:
     ports = ("TEMPORAL_PORT", "TEMPORAL_UI_PORT", "SIMULATOR_PORT", "HEALTH_PORT", "INBOX_PORT")
     alone = Commands(None, tmp_path, **dict.fromkeys(ports, "0"))
     try:
@@ -89,6 +94,8 @@ async def test_up_serves_the_page_and_lets_the_first_reviewer_in(tmp_path: Path)
             async with httpx2.AsyncClient(trust_env=False) as http:
                 invited = await http.get(link)
             users = await alone("users", "list", "--json", STATE_DIR=str(tmp_path / "var"))
+            await alone("review", "task-5", "--no-wait")
+            told = await notification(tmp_path / "var")
     finally:
         remove_home(tmp_path / "var")
 
@@ -96,5 +103,24 @@ async def test_up_serves_the_page_and_lets_the_first_reviewer_in(tmp_path: Path)
     assert found is not None
     assert link.startswith(found[0])
     assert "Welcome" in invited.text
+    assert f"{found[0]}/requests/1" in told
     assert [one["roles"] for one in users.json["users"]] == [["reviewer"]]
     assert process.returncode == 0
+
+
+async def notification(state_dir: Path) -> str:
+    """What the first notification says, once there is one."""
+    settings = Settings.load({"STATE_DIR": str(state_dir)}, dotenv=None)
+    database = Database(settings.database_url.get_secret_value())
+    bodies: list[str] = []
+
+    async def there() -> bool:
+        async with database.statement() as connection:
+            bodies[:] = await connection.scalars(text("SELECT body FROM notifications"))
+        return bool(bodies)
+
+    try:
+        await until(there, "a notification", within=30)
+    finally:
+        await database.close()
+    return bodies[0]

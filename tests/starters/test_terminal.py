@@ -35,6 +35,14 @@ def test_what_others_say_cannot_steer_the_terminal(capsys: pytest.CaptureFixture
     assert capsys.readouterr() == (shown, shown)
 
 
+def test_what_others_say_cannot_turn_the_text_around(capsys: pytest.CaptureFixture[str]) -> None:
+    marks = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+    terminal.say(f"pay {marks}001 to שלום")
+
+    assert capsys.readouterr().out == "pay 001 to שלום\n"
+
+
 def test_json_escapes_what_could_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.print_json({"answer": HOSTILE})
 

@@ -3,6 +3,9 @@
 from typing import Any
 
 from sqlalchemy import select, text
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
 from durable_agents.db import tasks
@@ -75,3 +78,40 @@ async def decide(handle: Handle, pending: PendingApproval, **decision: Any) -> T
 
 async def submit(handle: Handle, decision: object) -> TakenDecision:
     return await handle.execute_update(UPDATE, decision, result_type=TakenDecision)  # pyright: ignore[reportUnknownMemberType] - the SDK's type
+
+
+async def until_another(handle: Handle, before: PendingApproval) -> PendingApproval:
+    """What a run waits for, once it is something else than before."""
+    found: list[PendingApproval] = []
+
+    async def there() -> bool:
+        pending = (await approval_of(handle)).pending
+        found[:] = [pending] if pending is not None and pending.digest != before.digest else []
+        return bool(found)
+
+    await runs.until(there, "another request")
+    return found[0]
+
+
+async def finished_tasks(handle: Handle) -> list[int]:
+    """The workflow tasks of a run that are done."""
+    return [
+        event.event_id
+        for event in await runs.events_of(handle)
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    ]
+
+
+async def reset(client: Client, handle: Handle, task: int = 0) -> Handle:
+    """Let another run take the place of one, from a workflow task on: its latest one."""
+    task = task or (await finished_tasks(handle))[-1]
+    answer = await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            reason="A test.",
+            request_id=runs.token(),
+            workflow_task_finish_event_id=task,
+        )
+    )
+    return client.get_workflow_handle(handle.id, run_id=answer.run_id, result_type=ReviewResult)

@@ -160,6 +160,55 @@ async def test_two_people_have_to_approve_where_two_are_needed_and_one_may_rejec
     assert result.decided_by == "Ann, Bo"
 
 
+async def test_of_several_approvals_all_have_to_be_verified_for_the_whole_to_be(
+    client: Client, database: Database, settings: Settings
+) -> None:
+    person = await somebody(database, "reviewer")
+    handle = await asking(client, database, approval=ApprovalOptions(needed=2))
+    pending = await waiting(handle)
+
+    await decide(handle, pending, verdict="approve", by="Ann")
+    taken = await submit(handle, await signed(settings, handle, pending, person.name))
+    result = await runs.result_of(handle)
+
+    (row,) = await rows_of(database, handle)
+    assert taken.verified
+    assert (result.verified, row.verified) == (False, False)
+    assert result.decided_by == f"Ann, {person.name}"
+
+
+async def test_another_spelling_of_a_name_gives_nobody_more_than_the_name_does(
+    client: Client, database: Database
+) -> None:
+    person = await somebody(database, "guest")
+    handle = await asking(client, database)
+    pending = await waiting(handle)
+    approval = {"verdict": "approve", "digest": pending.digest}
+
+    reasons = [
+        await refused(handle, {**approval, "by": name})
+        for name in (person.name, f" {person.name}", person.name.upper())
+    ]
+
+    assert all("It is for a reviewer to decide" in reason for reason in reasons)
+    await handle.terminate()
+
+
+@pytest.mark.parametrize(
+    "strict", [{"four_eyes": True}, {"verified_only": True}, {"needed": 2}], ids=str
+)
+async def test_what_more_than_anybody_has_to_approve_cannot_be_approved_by_nobody(
+    client: Client, database: Database, strict: dict[str, Any]
+) -> None:
+    options = ApprovalOptions(default_verdict="approve", **strict)
+
+    handle = await asking(client, database, approval=options)
+    kind, reason = await runs.failure_of(handle)
+
+    assert (kind, "when nobody decides" in reason) == ("InputError", True)
+    assert await rows_of(database, handle) == []
+
+
 async def test_a_request_for_a_role_is_for_those_who_have_it(
     client: Client, database: Database, settings: Settings
 ) -> None:

@@ -1,6 +1,7 @@
 """F9: calls that need a person's approval wait for it, and run once, not at all, or as edited."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,14 +10,17 @@ from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowUpdateFailedError
 
+from durable_agents.agent import catalogue
+from durable_agents.agent.catalogue import get_agent
+from durable_agents.agent.definition import ToolGrant
 from durable_agents.db import approval_lists, approvals
 from durable_agents.db.approval_lists import RequestRecord
 from durable_agents.db.engine import Database
-from durable_agents.models.approval import ApprovalOptions
+from durable_agents.models.approval import ApprovalOptions, PendingApproval
 from durable_agents.models.react import ReActResult
 from tests.steering import Simulator
 from tests.workflows import runs
-from tests.workflows.reviewing import Handle, approval_of, decide, rows_of
+from tests.workflows.reviewing import Handle, approval_of, decide, rows_of, submit
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -84,6 +88,62 @@ async def test_a_rejected_call_is_not_made_and_the_agent_answers_to_the_feedback
     assert "Call them instead." in seen
     assert 'untrusted source=\\"reviewer\\"' in seen  # nobody vouches for who said it
     assert not any(name == "file_ticket-1.1" for name in await runs.activities_of(handle))
+
+
+async def test_a_rejection_without_a_name_is_told_to_the_agent_as_well(
+    client: Client, simulator: Simulator
+) -> None:
+    word = runs.token()
+    handle = await filing(client, word)
+    waiting = (await approval_of(handle)).waiting
+
+    await decide(handle, waiting[0], verdict="reject", feedback="Call them instead.")
+    await runs.result_of(handle)
+
+    seen = (await simulator.calls(word))[-1]["body"]
+    assert "Call them instead." in seen
+    assert "nobody decided" not in seen
+
+
+async def test_two_calls_of_one_thought_wait_side_by_side_and_each_gets_its_own_decision(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    careful = replace(
+        get_agent("assistant"), tools=(ToolGrant("calculate", requires_approval=True),)
+    )
+    monkeypatch.setattr(catalogue, "AGENTS", {"assistant": careful})
+    handle = await runs.start_react(client, "What is 6 * 7, and what is 12 * 12?")
+    first, second = await both_waiting(handle)
+
+    with pytest.raises(WorkflowUpdateFailedError) as unnamed:
+        await submit(handle, {"verdict": "approve", "by": "Ann"})
+    await decide(handle, second, verdict="reject", by="Ann", feedback="Not this one.")
+    left = (await approval_of(handle)).waiting
+    await decide(handle, first, verdict="approve", by="Bo")
+    result = await runs.result_of(handle)
+
+    rows = await rows_of(database, handle)
+    assert "Give the digest of the one that waits: " in str(unnamed.value.cause)
+    assert f"{first.digest}, {second.digest}" in str(unnamed.value.cause)
+    assert left == (first,)
+    assert {row.request_id: (row.status, row.decided_by) for row in rows} == {
+        first.request_id: ("approved", "Bo"),
+        second.request_id: ("rejected", "Ann"),
+    }
+    assert sorted(call.outcome for call in result.tool_calls) == ["done", "refused"]
+    assert (await runs.status_of(handle)).waiting_for == ""
+
+
+async def both_waiting(handle: Handle) -> tuple[PendingApproval, ...]:
+    """What a run waits for, once it waits for two decisions."""
+    found: list[PendingApproval] = []
+
+    async def there() -> bool:
+        found[:] = (await approval_of(handle)).waiting
+        return len(found) == 2
+
+    await runs.until(there, "two requests")
+    return tuple(found)
 
 
 async def test_an_edited_call_runs_with_the_arguments_of_the_person(

@@ -1,34 +1,40 @@
 """F10 when nobody decides: in time, before a cancel, or before the run is terminated."""
 
-from datetime import timedelta
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.common import RetryPolicy
 
-from durable_agents.db.approval_lists import RequestRecord, get_request
+from durable_agents.db.approval_lists import RequestRecord, decisions_on, get_request
 from durable_agents.db.approvals import Subject, add_request
 from durable_agents.db.engine import Database
-from durable_agents.models.approval import Decision, PendingApproval, RequestApprovalInput
-from durable_agents.models.review import ReviewResult
+from durable_agents.models.approval import ApprovalOptions, Decision, RequestApprovalInput
+from tests.steering import Simulator
 from tests.workflows import runs
 from tests.workflows.reviewing import (
     Handle,
     approval_of,
     decide,
+    finished_tasks,
     new_task,
+    reset,
     rows_of,
     start,
     submit,
     task_of,
+    until_another,
     waiting,
 )
 from workers import reconciler
 from workers.reconciler import reconcile_requests
+from workflows import policies
 from workflows.approval import WITHDRAWN
+from workflows.decision_desk import ENDED
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -69,14 +75,99 @@ async def test_a_run_that_is_cancelled_while_it_waits_withdraws_its_request(
     assert (status.state, status.phase, status.waiting_for) == ("cancelled", "ended", "")
 
 
-async def test_the_deadline_of_the_run_ends_a_wait(client: Client, database: Database) -> None:
-    handle = await start(client, await new_task(database), deadline_s=1)
-    await waiting(handle)
+async def test_the_deadline_of_the_run_rests_while_it_waits_for_a_person(
+    client: Client, database: Database
+) -> None:
+    handle = await start(client, await new_task(database), deadline_s=2)
+    pending = await waiting(handle)
 
-    kind, message = await runs.failure_of(handle)
+    async def longer() -> bool:  # than the run may work
+        return (datetime.now(UTC) - (await handle.describe()).start_time).total_seconds() > 2.5
 
-    assert (kind, "within 1 s" in message) == ("DeadlineExceededError", True)
-    assert [row.status for row in await rows_of(database, handle)] == ["withdrawn"]
+    await runs.until(longer, "the deadline would be over")
+    await decide(handle, pending, verdict="approve", by="Ann")
+
+    assert (await runs.result_of(handle)).status == "approved"
+
+
+async def test_the_deadline_of_the_run_goes_on_after_a_wait(
+    client: Client, database: Database, simulator: Simulator
+) -> None:
+    task_id = await new_task(database)
+    handle = await start(client, task_id, deadline_s=3)
+    pending = await waiting(handle)
+
+    async with simulator.faults(task_id, {"kind": "hang", "times": -1}):
+        await decide(handle, pending, verdict="reject", by="Ann", feedback="Shorter.")
+        kind, message = await runs.failure_of(handle)
+
+    assert (kind, "within 3 s" in message) == ("DeadlineExceededError", True)
+    assert [row.status for row in await rows_of(database, handle)] == ["rejected"]
+
+
+async def test_a_run_that_is_cancelled_while_it_checks_a_decision_withdraws_its_request(
+    client: Client, database: Database
+) -> None:
+    handle = await start(client, await new_task(database))
+    pending = await waiting(handle)
+    async with database.transaction() as connection:  # nobody can look up who decides meanwhile
+        await connection.execute(text("LOCK TABLE users IN ACCESS EXCLUSIVE MODE"))
+        approval = {"verdict": "approve", "digest": pending.digest, "by": "Ann"}
+        await handle.signal("decide", approval)
+        await handle.cancel()
+        await until_cancel_is_seen(handle)
+    kind, _ = await runs.failure_of(handle)
+
+    (row,) = await rows_of(database, handle)
+    async with database.statement() as connection:
+        (tried,) = await decisions_on(connection, row.request_id)
+    assert kind == "CancelledError"
+    assert (row.status, row.feedback) == ("withdrawn", WITHDRAWN)
+    assert (tried.by, tried.counted, tried.reason) == ("Ann", False, ENDED)
+
+
+async def test_a_wait_outlasts_a_database_that_stays_away_while_it_reminds(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies, "DATABASE", RetryPolicy(maximum_attempts=1))
+    options = ApprovalOptions(remind_after_s=0.5)
+    handle = await start(client, await new_task(database), approval=options)
+    pending = await waiting(handle)
+    async with unmarkable(database, pending.request_id):
+
+        async def tried_thrice() -> bool:
+            going_on = (await handle.describe()).raw_description.pending_activities
+            return any(one.attempt > 2 for one in going_on)
+
+        await runs.until(tried_thrice, "the reminder is tried again")
+    await decide(handle, pending, verdict="approve", by="Ann")
+    result = await runs.result_of(handle)
+
+    (row,) = await rows_of(database, handle)
+    assert result.status == "approved"
+    assert row.reminded_at is not None
+
+
+@asynccontextmanager
+async def unmarkable(database: Database, request_id: int) -> AsyncGenerator[None]:
+    """Let the database answer as one that is starting to whoever marks a request."""
+    name = f"unmarkable_{request_id}"
+    function = f"""
+        CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'starting up' USING ERRCODE = 'cannot_connect_now'; END $$
+    """
+    trigger = f"""
+        CREATE TRIGGER {name} BEFORE UPDATE OF reminded_at ON approval_requests FOR EACH ROW
+        WHEN (NEW.request_id = {request_id}) EXECUTE FUNCTION {name}()
+    """
+    async with database.transaction() as connection:
+        await connection.execute(text(function))
+        await connection.execute(text(trigger))
+    try:
+        yield
+    finally:
+        async with database.transaction() as connection:
+            await connection.execute(text(f"DROP FUNCTION {name} CASCADE"))
 
 
 async def test_a_run_that_is_cancelled_while_it_requests_a_review_withdraws_it(
@@ -194,41 +285,27 @@ async def test_a_decision_that_a_reset_applies_again_changes_nothing(
     assert (await runs.result_of(again)).decided_by == "Bo"
 
 
-async def until_another(handle: Handle, before: PendingApproval) -> PendingApproval:
-    """What a run waits for, once it is something else than before."""
-    found: list[PendingApproval] = []
+async def test_what_is_asked_anew_after_its_escalation_is_for_those_others_too(
+    client: Client, database: Database
+) -> None:
+    first, second = runs.token(), runs.token()
+    options = ApprovalOptions(reviewer=first, escalate_to=second, escalate_after_s=0.2)
+    handle = await start(client, await new_task(database), approval=options, decision_deadline_s=60)
+    before = await waiting(handle)
 
-    async def there() -> bool:
-        pending = (await approval_of(handle)).pending
-        found[:] = [pending] if pending is not None and pending.digest != before.digest else []
-        return bool(found)
+    async def escalated() -> bool:
+        (row,) = await rows_of(database, handle)
+        return row.escalated_at is not None
 
-    await runs.until(there, "another request")
-    return found[0]
+    await runs.until(escalated, "the escalation")
+    await runs.until_step(handle, "wait for approval 1")
+    again = await reset(client, handle)
+    asked = await until_another(again, before)
 
-
-async def finished_tasks(handle: Handle) -> list[int]:
-    """The workflow tasks of a run that are done."""
-    return [
-        event.event_id
-        for event in await runs.events_of(handle)
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    ]
-
-
-async def reset(client: Client, handle: Handle, task: int = 0) -> Handle:
-    """Let another run take the place of one, from a workflow task on: its latest one."""
-    task = task or (await finished_tasks(handle))[-1]
-    answer = await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=handle.id),
-            reason="A test.",
-            request_id=runs.token(),
-            workflow_task_finish_event_id=task,
-        )
-    )
-    return client.get_workflow_handle(handle.id, run_id=answer.run_id, result_type=ReviewResult)
+    newest = (await rows_of(database, handle))[-1]
+    assert (newest.request_id, newest.escalated_at is not None) == (asked.request_id, True)
+    assert asked.reviewer == f"{first} or {second}"
+    await again.terminate()
 
 
 async def test_the_reconciler_looks_at_some_requests_at_a_time(

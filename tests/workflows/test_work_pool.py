@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from temporalio import activity
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
@@ -24,6 +26,7 @@ from durable_agents.models.work_pool import PoolLaneInput, PoolLaneResult
 from tests.db.pooling import new_pool, pool_name
 from tests.workflows import runs
 from workers.pool_reconciler import reconcile_pools
+from workflows import job_workflows
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -264,7 +267,7 @@ async def test_a_lane_that_was_terminated_leaves_its_job_to_others(
 
 
 async def test_a_lane_that_was_cancelled_leaves_its_job_to_others(
-    client: Client, database: Database
+    client: Client, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     pool = await new_pool(database, max_parallelism=1)
     ids = await lanes.submit(client, database, pool, [noop(60)])
@@ -273,10 +276,13 @@ async def test_a_lane_that_was_cancelled_leaves_its_job_to_others(
 
     await handle.cancel()
     kind, _ = await runs.failure_of(handle)
-    put_back = await reconcile_pools(client, database, long_running_s=0)
+    caplog.clear()
+    both = (reconcile_pools(client, database, long_running_s=0) for _ in range(2))
+    put_back = await asyncio.gather(*both)
 
     assert kind == "CancelledError"
-    assert put_back >= 1
+    assert sum(put_back) >= 1
+    assert caplog.text.count(f"Job {ids[0]} is put back") == 1  # by one of them
     await until_status(database, ids[0], "running")
     await lanes.cancel_all(client, database, pool)
     await until_status(database, ids[0], "cancelled")
@@ -393,6 +399,93 @@ async def test_a_workflow_that_takes_too_long_or_is_cancelled_is_stopped(
     for job_id in (late, stopped):
         seen = await client.get_workflow_handle(f"pool/{pool}/job-{job_id}").describe()
         assert seen.status == WorkflowExecutionStatus.CANCELED
+
+
+async def deaf_job(client: Client, database: Database, pool: str) -> int:
+    """A job whose workflow never reacts, which has begun."""
+    deaf = NewJob(kind="workflow:NoSuchWorkflow", timeout_s=600, retry=JobRetry(attempts=1))
+    ids = await lanes.submit(client, database, pool, [deaf, noop()])
+    child = client.get_workflow_handle(f"pool/{pool}/job-{ids[0]}")
+
+    async def has_begun() -> bool:
+        try:
+            return (await child.describe()).status == WorkflowExecutionStatus.RUNNING
+        except RPCError:
+            return False
+
+    await runs.until(has_begun, "the workflow is there", within=20)
+    return ids[0]
+
+
+async def test_a_cancelled_job_whose_workflow_never_reacts_is_ended_and_its_lane_goes_on(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_workflows, "MOST_GRACE_S", 0.3)
+    pool = await new_pool(database, max_parallelism=1)
+    deaf = await deaf_job(client, database, pool)
+
+    await lanes.cancel(client, database, pool, deaf)
+    await lanes.cancel(client, database, pool, deaf)
+
+    await until_counts(database, pool, cancelled=1, done=1)
+    assert (await job_of(database, deaf)).status == "cancelled"
+    seen = await client.get_workflow_handle(f"pool/{pool}/job-{deaf}").describe()
+    assert seen.status == WorkflowExecutionStatus.TERMINATED
+
+
+async def test_a_cancelled_lane_waits_for_no_workflow_that_never_reacts(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_workflows, "MOST_GRACE_S", 0.3)
+    pool = await new_pool(database, max_parallelism=1)
+    deaf = await deaf_job(client, database, pool)
+    handle = client.get_workflow_handle(lanes.lane_id(pool, 0))
+
+    await handle.cancel()
+    kind, _ = await runs.failure_of(handle)
+    await lanes.cancel_all(client, database, pool)
+    await reconcile_pools(client, database, long_running_s=0)
+
+    assert kind == "CancelledError"
+    seen = await client.get_workflow_handle(f"pool/{pool}/job-{deaf}").describe()
+    assert seen.status == WorkflowExecutionStatus.TERMINATED
+    await until_counts(database, pool, cancelled=2)
+
+
+async def test_a_lane_that_is_reset_runs_its_job_with_a_fence_of_its_own(
+    client: Client, database: Database
+) -> None:
+    pool = await new_pool(database, max_parallelism=1)
+    ids = await lanes.submit(client, database, pool, [noop(1.5)])
+    await until_status(database, ids[0], "running")
+    handle = client.get_workflow_handle(lanes.lane_id(pool, 0))
+    seen = await handle.describe()
+
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=seen.run_id),
+            reason="by hand",
+            workflow_task_finish_event_id=await first_task_of(handle),
+            request_id=secrets.token_hex(8),
+        )
+    )
+
+    done = await until_status(database, ids[0], "done")
+    await until_asleep(client, pool)
+    async with database.statement() as connection:
+        query = text("SELECT fence FROM jobs WHERE job_id = :id")
+        assert await connection.scalar(query, {"id": ids[0]}) == 2
+    assert done.failures == 0
+
+
+async def first_task_of(handle: Any) -> int:
+    """The event that ended a run's first workflow task: to what it is reset."""
+    return next(
+        event.event_id
+        for event in await runs.events_of(handle)
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    )
 
 
 async def test_a_workflow_is_signalled_when_a_job_and_a_batch_are_finished(

@@ -104,7 +104,7 @@ def site_of(context: JobContext) -> CallSite:
         workflow_id=f"pool/{context.pool}",
         run_id=f"job/{context.job_id}",
         step="embed",
-        attempt=context.failures + 1,
+        attempt=context.run.fence,  # a try that was lost with its worker counts as no failure
         user_id=context.tenant,
     )
 

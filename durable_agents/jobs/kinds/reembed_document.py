@@ -9,6 +9,9 @@ from durable_agents.models.errors import ConfigurationError
 from durable_agents.models.ingestion import ReembeddedDocument, ReembedPayload
 from durable_agents.models.jobs import JobRetry
 
+AT_ONCE = 256
+"""Passages that are stored at once: after a failure the next try pays for no more than these."""
+
 
 async def _run(payload: ReembedPayload, context: JobContext) -> ReembeddedDocument:
     embedder = context.services.embedder
@@ -21,12 +24,12 @@ async def _run(payload: ReembedPayload, context: JobContext) -> ReembeddedDocume
         passages = await passages_without(
             connection, payload.document_id, embedder.model, payload.dimension
         )
-    embedded = await embedder.embed([one.content for one in passages], site_of(context))
-    result = ReembeddedDocument(chunks=len(passages))
-    async with context.transaction() as connection:
-        await set_vectors(connection, passages, embedded)
-        await context.finish(connection, result)
-    return result
+    for start in range(0, len(passages), AT_ONCE):
+        some = passages[start : start + AT_ONCE]
+        embedded = await embedder.embed([one.content for one in some], site_of(context))
+        async with context.transaction() as connection:
+            await set_vectors(connection, some, embedded)
+    return ReembeddedDocument(chunks=len(passages))
 
 
 REEMBED_DOCUMENT = JobKind(

@@ -1,9 +1,13 @@
-"""Runs of `ReviewWorkflow` to record."""
+"""Runs of `ReviewWorkflow` to record.
+
+Two files beside theirs, `review.deadline_did_not_rest` and `review.approved_before_resting`, are of
+the release before, in which the deadline went on while a run waited; nothing records them again.
+"""
 
 from durable_agents.models.approval import ApprovalOptions, ApprovalState
 from durable_agents.models.review import ReviewInput
 from tests.histories.deciding import deciding, rejecting_then
-from tests.histories.scene import Handle, Scene, cancel_in
+from tests.histories.scene import HANG, Handle, Scene, cancel_in
 from tests.workflows.runs import until_step
 
 
@@ -65,7 +69,12 @@ SCENES = (
     Scene("review.signalled", ReviewInput(task_id="task-5"), meddle=signal_stray_and_good),
     Scene("review.expired", ReviewInput(task_id="task-5", decision_deadline_s=0.5)),
     Scene("review.unknown_task", ReviewInput(task_id="no-such-task")),
-    Scene("review.deadline", ReviewInput(task_id="task-5", deadline_s=1)),
+    Scene(
+        "review.deadline",
+        ReviewInput(task_id="task-5", deadline_s=1),
+        "Write release notes",
+        (HANG,),
+    ),
     Scene(
         "review.cancelled",
         ReviewInput(task_id="task-5"),

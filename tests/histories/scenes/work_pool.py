@@ -99,6 +99,17 @@ SCENES = (
         meddle=stop_jobs(1200, 1201),
     ),
     Scene(
+        "work_pool.workflow_ended",
+        PoolLaneInput(pool="history-g", lane=0),
+        prepare=pooling(
+            "history-g",
+            1600,
+            {"kind": "workflow:NoSuchWorkflow", "timeout_s": 4},
+            {"about": "after"},
+        ),
+        meddle=stop_jobs(1600),
+    ),
+    Scene(
         "work_pool.cancelled",
         PoolLaneInput(pool="history-d", lane=0),
         prepare=pooling("history-d", 1300, {"payload": {"seconds": 60}}),
