@@ -7,7 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    VersioningBehavior,
+)
 from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType, ParentClosePolicy
 
@@ -38,7 +43,7 @@ PATTERN = SearchAttributeKey.for_keyword("Pattern")
 USER_ID = SearchAttributeKey.for_keyword("UserId")
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class PoolLaneWorkflow(Flow):
     """One lane of a pool. It runs one job at a time, so N lanes never run more than N.
 
