@@ -8,13 +8,17 @@ DEV_STAMP := $(VENV)/.dev-stamp
 # The tests run in two processes, each with servers of its own: they wait more than they compute.
 TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test check setup setup-dev format lint types lock up clean
+.PHONY: demo test check drills setup setup-dev format lint types lock up clean
 
 demo: setup
 	@$(BIN)/durable-agents demo
 
 test: setup-dev
 	@$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+# Every fault at every step of every flow; LONG=1 goes on until 11,000 scenarios are seen.
+drills: setup-dev
+	@$(BIN)/python -m tests.drills $(if $(LONG),--long) $(DRILLS_ARGS)
 
 check: setup-dev
 	@$(BIN)/ruff format --check .
@@ -51,7 +55,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 lock:
 	$(LOCK) --extra embedded --group dev -o requirements-dev.lock
 	$(LOCK) -c requirements-dev.lock --extra embedded --group build -o requirements-embedded.lock
-	$(LOCK) -c requirements-dev.lock --extra stripe --group build -o requirements.lock
+	$(LOCK) -c requirements-dev.lock --extra stripe --extra s3 --group build -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

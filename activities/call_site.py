@@ -6,12 +6,12 @@ step, the same for every attempt.
 
 from temporalio import activity
 
-from durable_agents.agent.asking import CallSite
+from durable_agents.agent.sites import CallSite
 from durable_agents.db.threads import Step
 
 
 def call_site(user_id: str = "") -> CallSite:
-    """The workflow, run, step and attempt of this activity."""
+    """The workflow, run, step and attempt of this activity, and whose turn it takes."""
     info = activity.info()
     return CallSite(
         workflow_id=info.workflow_id or "",
@@ -19,6 +19,7 @@ def call_site(user_id: str = "") -> CallSite:
         step=info.activity_id,
         attempt=info.attempt,
         user_id=user_id,
+        tenant=info.priority.fairness_key or "",
     )
 
 

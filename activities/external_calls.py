@@ -17,11 +17,15 @@ class ExternalCallActivities:
     Args:
         database: Where a long body is kept.
         allow: Exact `host:port` pairs that may be reached although they are not public.
+        only: Hosts that alone may be reached; any public one when there are none.
     """
 
-    def __init__(self, database: Database, allow: frozenset[str]) -> None:
+    def __init__(
+        self, database: Database, allow: frozenset[str], only: frozenset[str] = frozenset()
+    ) -> None:
         self._database = database
         self._allow = allow
+        self._only = only
 
     @activity.defn(name="fetch_body")
     async def fetch_body(self, url: str) -> FetchedBody:
@@ -34,7 +38,7 @@ class ExternalCallActivities:
             ResponseTooLargeError: The body is too large.
             ServiceUnavailableError: 408, 425, 429, 5xx, no connection, or not done in time.
         """
-        page = await fetch(url, allow=self._allow)
+        page = await fetch(url, allow=self._allow, only=self._only)
         text = storable(raw_text(page))
         draft = 0
         if len(text) > SHOWN_CHARS:

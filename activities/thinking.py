@@ -59,7 +59,8 @@ class ThinkingActivities:
             if site.attempt > 1:
                 said = await find_said(connection, step)
                 if said is not None:
-                    return _stored_thought(agent, said, await usage_of_step(connection, step))
+                    used = await usage_of_step(connection, step)
+                    return _stored_thought(agent, said, used, request.user_id)
             conversation = await read_conversation(
                 connection,
                 request.head,
@@ -75,12 +76,12 @@ class ThinkingActivities:
             allowance=Allowance(request.max_tokens, request.max_cost_usd, request.max_calls),
         )
         asked = await self._asker.ask(agent, question, site)
-        planned = plan_calls(agent, asked.answer.calls)
+        planned = plan_calls(agent, asked.answer.calls, request.user_id)
         message = await self._store(step, request.head, asked.answer, planned, asked.records)
         if site.attempt > 1:  # an earlier attempt that was taken for dead may have been first
             async with self._database.statement() as connection:
                 said = await find_message(connection, message)
-            return _stored_thought(agent, said, asked.usage)
+            return _stored_thought(agent, said, asked.usage, request.user_id)
         return thought_of(message, spoken(asked.answer), asked.answer.model, planned, asked.usage)
 
     async def _store(
@@ -134,10 +135,12 @@ def thought_of(
     )
 
 
-def _stored_thought(agent: AgentDefinition, said: StoredMessage, usage: Usage) -> Thought:
+def _stored_thought(
+    agent: AgentDefinition, said: StoredMessage, usage: Usage, user_id: str
+) -> Thought:
     """The thought that an earlier attempt has stored, with what all attempts used."""
     calls = [
         RequestedCall(call["id"], call["name"], call["arguments"]) for call in said.tool_calls or ()
     ]
-    planned = plan_calls(agent, calls)
+    planned = plan_calls(agent, calls, user_id)
     return thought_of(said.message_id, said.content, said.model or "", planned, usage)

@@ -11,12 +11,15 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from temporalio.converter import DataConverter
 
 from durable_agents.db.denials import forget_old_denials
 from durable_agents.db.engine import Database
 from durable_agents.db.sign_in import LIMITS, Limits
 from durable_agents.models.errors import TransientError
+from durable_agents.runtime.converter import DATA_CONVERTER
 from inbox.assets import Assets
+from inbox.codec_pages import CodecPages
 from inbox.denial_log import DenialLog
 from inbox.middleware import HEALTH, Guard, add_headers
 from inbox.pages import Pages
@@ -39,6 +42,8 @@ def create_app(
     signing_key: str,
     run_url: Callable[[str, str], str],
     limits: Limits = LIMITS,
+    converter: DataConverter = DATA_CONVERTER,
+    ui_url: str = "",
 ) -> Starlette:
     """Build the page.
 
@@ -49,6 +54,8 @@ def create_app(
         signing_key: What signs cookies and forms.
         run_url: Gives the page of a run in the Temporal Web UI; empty where there is none.
         limits: How many attempts to sign in may fail.
+        converter: What decodes values for the Temporal Web UI.
+        ui_url: Where that is.
     """
     denials, assets = DenialLog(database), Assets()
     pages = Pages(
@@ -72,6 +79,7 @@ def create_app(
             *SignInPages(pages, limits).routes(),
             *RequestPages(pages).routes(),
             *assets.routes(),
+            *CodecPages(pages, converter, ui_url).routes(),
         ],
         middleware=[Middleware(Guard, site=site, denials=denials)],
         exception_handlers=_failures_of(pages, site),

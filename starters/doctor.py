@@ -18,6 +18,7 @@ from durable_agents.agent.quotas import OF_CALLS, OF_MODEL, draw_of_calls, draw_
 from durable_agents.clients.model import ModelClient
 from durable_agents.clients.notifications import Notifier
 from durable_agents.clients.runs import is_at_work
+from durable_agents.clients.versions import look_at_queue
 from durable_agents.db import migrate, notifications, refunds
 from durable_agents.db.embedding_jobs import count_without
 from durable_agents.db.engine import Database
@@ -27,8 +28,8 @@ from durable_agents.models.errors import ConfigurationError, DurableAgentsError
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import NO_MODEL, Settings
 from starters.database import database_url
-from starters.presence import has_workers
 from starters.search import SITE, embedder_here
+from starters.tenant_days import limits_days, look_at_days
 from starters.terminal import EXIT_CANNOT_START, one_line, out, plain, refusal_of, run
 
 SEARCH_ATTRIBUTES = ("Pattern", "UserId", "Phase")
@@ -51,6 +52,7 @@ def doctor(
                 (f"Quota {draw.quota}", partial(_quota, settings, draw))
                 for draw in _draws(settings)
             ),
+            *([("Daily limits", partial(look_at_days, settings))] if limits_days(settings) else []),
             *([] if quick else [("Model", lambda: _model(settings))]),
             *([] if quick else [("Embeddings", lambda: _embeddings(settings))]),
         )
@@ -119,12 +121,18 @@ async def _search_attributes(client: Client) -> str:
 async def _workers(client: Client, settings: Settings) -> str:
     of_quotas = (queues.llm_queue(quota) for quota in quotas_polled(settings.quotas))
     needed = (queues.WORKFLOWS, *of_quotas, queues.TOOLS, queues.POOL)
-    missing = [queue for queue in needed if not await has_workers(client, queue)]
-    if missing:
+    looked = [await look_at_queue(client, name) for name in needed]
+    lonely = [queue for queue in looked if not queue.is_served()]
+    idle = next((queue for queue in lonely if queue.polled), None)
+    if idle is not None:
+        raise ConfigurationError(f"{idle.why_not()}.")
+    if lonely:
+        names = ", ".join(queue.name for queue in lonely)
         raise ConfigurationError(
-            f"nobody works on {', '.join(missing)}: start a worker with `python -m workers`."
+            f"nobody works on {names}: start a worker with `python -m workers`."
         )
-    return ", ".join(needed)
+    current = looked[0].current
+    return f"{', '.join(needed)}{f'; {current} is current' if current else ''}"
 
 
 async def look_at_refunds(client: Client, settings: Settings) -> str:

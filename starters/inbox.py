@@ -51,7 +51,7 @@ async def _serve(settings: Settings) -> None:
     database = Database(database_url(settings), pool_size=settings.database_pool_size)
     try:
         await migrate.check(database)
-        client = await connect(settings)
+        client = await connect(settings, database=database)
         with listen(settings.inbox_host, settings.inbox_port) as listening:
             port = listening.getsockname()[1]
             site = site_of(settings, settings.inbox_host, port)
@@ -62,6 +62,8 @@ async def _serve(settings: Settings) -> None:
                 store=ApprovalStore(database, client, key),
                 signing_key=key,
                 run_url=partial(run_url, settings, client.namespace),
+                converter=client.data_converter,
+                ui_url=settings.temporal_ui_url,
             )
             await serve(
                 app,

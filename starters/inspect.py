@@ -1,4 +1,4 @@
-"""Look at runs, and cancel them."""
+"""Look at runs."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ from rich.text import Text
 from temporalio.client import (
     Client,
     WorkflowExecution,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowQueryFailedError,
@@ -24,7 +25,7 @@ from durable_agents.runtime.settings import Settings
 from starters.failures import failure_of
 from starters.options import AsJson, RunId
 from starters.progress import QUERY_TIMEOUT_S, trouble_of
-from starters.terminal import one_line, out, plain, print_json, run, say
+from starters.terminal import one_line, out, plain, print_json, run
 
 _STATUS_COLOURS: Mapping[str, str] = {
     "running": "cyan",
@@ -113,27 +114,7 @@ def _table(runs: Sequence[WorkflowExecution]) -> Table:
     return table
 
 
-def cancel(workflow_id: RunId, as_json: AsJson = False) -> None:
-    """Cancel a run: it stops at its current step, and compensates where it has to."""
-
-    async def work(settings: Settings) -> None:
-        client = await connect(settings)
-        seen = await find_run(client, workflow_id)
-        if seen.status != WorkflowExecutionStatus.RUNNING:
-            raise NotFoundError(
-                f"Run {workflow_id} has ended already ({status_name(seen.status)}); "
-                "there is nothing to cancel."
-            )
-        await client.get_workflow_handle(workflow_id).cancel()
-        if as_json:
-            print_json({"id": seen.id, "run": seen.run_id, "status": "cancelling"})
-        else:
-            say(f"Asked {workflow_id} to stop.")
-
-    run(work, as_json=as_json)
-
-
-async def find_run(client: Client, workflow_id: str) -> WorkflowExecution:
+async def find_run(client: Client, workflow_id: str) -> WorkflowExecutionDescription:
     """Look a run up.
 
     Raises:

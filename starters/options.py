@@ -30,6 +30,10 @@ Id = Annotated[
     typer.Option("--id", help="The run's id; made up when left out.", callback=_usable_id),
 ]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id.", callback=_usable_id)]
+MaybeRunId = Annotated[
+    str,
+    typer.Argument(metavar="[ID]", help="The run's id; or choose several.", callback=_usable_id),
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Start the run and return at once.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 User = Annotated[str, typer.Option("--user", help="For whom the run works; an opaque id.")]

@@ -2,22 +2,20 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.api.enums.v1 import PendingActivityState, VersioningBehavior
+from temporalio.api.workflow.v1 import WorkflowExecutionVersioningInfo
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
 from temporalio.service import RPCError
 
+from durable_agents.clients.versions import look_at_queue
 from durable_agents.models import queues
 from starters.terminal import SERVER_AWAY
 
 NOBODY_FOR_S = 15  # as long as a worker may take to start
 LOOKS = 5
 AWAY = "the Temporal server does not answer any more"
-POLLER_SEEN_WITHIN = timedelta(seconds=75)  # a poll lasts up to a minute
 
 
 async def nobody_works(client: Client, handle: WorkflowHandle[Any, Any]) -> str:
@@ -35,18 +33,28 @@ async def nobody_works(client: Client, handle: WorkflowHandle[Any, Any]) -> str:
 async def _missing_for(client: Client, handle: WorkflowHandle[Any, Any]) -> str:
     """Who is missing for a run to go on; empty when nobody is, or where we may not know."""
     try:
-        for queue in await _queues_of(handle):
-            if not await has_workers(client, queue):
-                return f"no worker is there to do it (nobody works on {queue})"
+        seen = await handle.describe()
+        pinned = _pinned_to(seen.raw_info.versioning_info)
+        for name in _queues_of(seen):
+            queue = await look_at_queue(client, name)
+            if not queue.is_served(pinned):
+                return f"no worker is there to do it ({queue.why_not(pinned)})"
     except RPCError as error:
         if error.status in SERVER_AWAY:
             return AWAY
     return ""
 
 
-async def _queues_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
+def _pinned_to(info: WorkflowExecutionVersioningInfo) -> str | None:
+    """The version whose workers alone can go on with a run; None when any that is current can."""
+    if info.behavior != VersioningBehavior.VERSIONING_BEHAVIOR_PINNED:
+        return None
+    version = info.deployment_version
+    return f"{version.deployment_name}.{version.build_id}"
+
+
+def _queues_of(seen: WorkflowExecutionDescription) -> list[str]:
     """The task queues on which a run may be waiting for somebody."""
-    seen = await handle.describe()
     scheduled = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     waiting = [
         pending.activity_options.task_queue.name
@@ -57,16 +65,5 @@ async def _queues_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
 
 
 async def has_workers(client: Client, queue: str = queues.WORKFLOWS) -> bool:
-    """Whether a worker has polled a task queue lately."""
-    kind = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
-    if queue != queues.WORKFLOWS:
-        kind = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
-    described = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-        )
-    )
-    since = datetime.now(UTC) - POLLER_SEEN_WITHIN
-    return any(
-        poller.last_access_time.ToDatetime(tzinfo=UTC) > since for poller in described.pollers
-    )
+    """Whether a worker that gets what comes to a task queue has polled it lately."""
+    return (await look_at_queue(client, queue)).is_served()

@@ -4,9 +4,16 @@ import asyncio
 import contextlib
 from typing import Any
 
-from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
+from temporalio.api.failure.v1 import Failure
+from temporalio.client import (
+    WorkflowExecutionDescription,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.exceptions import FailureError
 from temporalio.service import RPCError
 
+from durable_agents.models.errors import DurableAgentsError
 from durable_agents.models.status import Progress, RunStatus
 from starters.terminal import err, note, one_line, plain
 
@@ -64,13 +71,30 @@ def progress_of(progress: Progress) -> str:
     return ", ".join([f"{progress.done} done", *others, f"{progress.left} left"])
 
 
+CODE_FAILS = (
+    "(attempt {0} of a workflow task: no worker took it, or the code does not fit this run; "
+    "the log of the workers says which)"
+)
+
+
 async def trouble_of(handle: WorkflowHandle[Any, Any]) -> str:
     """What a step that is being tried again last failed of; empty when none is."""
     with contextlib.suppress(RPCError):
         seen = await handle.describe()
         for pending in seen.raw_description.pending_activities:
             if pending.attempt > 1:
-                reason = one_line(pending.last_failure.message)[:REASON_CHARS]
+                reason = one_line(await _said_by(seen, pending.last_failure))[:REASON_CHARS]
                 most = f" of {pending.maximum_attempts}" if pending.maximum_attempts else ""
                 return f"({pending.activity_id}: attempt {pending.attempt}{most}: {reason})"
+        attempt = seen.raw_description.pending_workflow_task.attempt
+        if attempt > 1:
+            return CODE_FAILS.format(attempt)
     return ""
+
+
+async def _said_by(seen: WorkflowExecutionDescription, failure: Failure) -> str:
+    """What a failure says, decrypted where it is encrypted and the key is here."""
+    with contextlib.suppress(DurableAgentsError):
+        told = await seen.data_converter.decode_failure(failure)
+        return told.message if isinstance(told, FailureError) else str(told)
+    return failure.message

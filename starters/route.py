@@ -6,7 +6,7 @@ import typer
 
 from durable_agents.models.route import RoutingInput, RoutingResult
 from starters.flow_command import Given, Start, end_unless, flow_command
-from starters.options import File, MaxRounds, text_of
+from starters.options import File, MaxCalls, MaxCost, MaxRounds, MaxTokens, text_of
 from starters.phrases import model_of, tools_of
 from starters.terminal import main_of, note, say
 
@@ -22,6 +22,9 @@ def route(
         float, typer.Option(help="Less sure than this goes to general.", min=0, max=1)
     ] = 0.6,
     max_rounds: MaxRounds = 5,
+    max_tokens: MaxTokens = 0,
+    max_cost: MaxCost = 0,
+    max_calls: MaxCalls = 0,
 ) -> Start[RoutingResult]:
     """Route a message to the agent it is for, and let that one reply."""
     text = text_of(message, file, what="message")
@@ -30,6 +33,9 @@ def route(
         user_id=given.user,
         threshold=threshold,
         max_rounds=max_rounds,
+        max_tokens=max_tokens,
+        max_cost_usd=max_cost,
+        max_calls=max_calls,
         deadline_s=given.deadline,
     )
     return Start(request, text, RoutingResult, show, _finish)

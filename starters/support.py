@@ -6,7 +6,7 @@ import typer
 
 from durable_agents.models.support import SupportInput, SupportResult
 from starters.flow_command import Given, Start, end_unless, flow_command
-from starters.options import File, MaxRounds, text_of
+from starters.options import File, MaxCalls, MaxCost, MaxRounds, MaxTokens, text_of
 from starters.phrases import model_of, tools_of
 from starters.terminal import main_of, note, say
 
@@ -19,11 +19,20 @@ def support(
     ] = None,
     file: File = None,
     max_rounds: MaxRounds = 5,
+    max_tokens: MaxTokens = 0,
+    max_cost: MaxCost = 0,
+    max_calls: MaxCalls = 0,
 ) -> Start[SupportResult]:
     """Answer a customer; file a ticket when people have to act."""
     text = text_of(issue, file, what="issue")
     request = SupportInput(
-        issue=text, user_id=given.user, max_rounds=max_rounds, deadline_s=given.deadline
+        issue=text,
+        user_id=given.user,
+        max_rounds=max_rounds,
+        max_tokens=max_tokens,
+        max_cost_usd=max_cost,
+        max_calls=max_calls,
+        deadline_s=given.deadline,
     )
     return Start(request, text, SupportResult, show, _finish)
 

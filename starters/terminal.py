@@ -19,6 +19,7 @@ from rich.text import Text
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_agents.models.errors import DurableAgentsError
+from durable_agents.models.redaction import SECRETS
 from durable_agents.runtime import logs
 from durable_agents.runtime.ending import code_of, end_process
 from durable_agents.runtime.settings import Settings
@@ -64,7 +65,7 @@ def print_json(value: object) -> None:
 
 def fail(sentence: str, code: int) -> NoReturn:
     """Say in one sentence what failed, and end."""
-    note(one_line(sentence), "red")
+    note(SECRETS.redact(one_line(sentence)), "red")
     raise typer.Exit(code)
 
 
@@ -102,7 +103,8 @@ def run(
     else:
         return
     if as_json:
-        print_json({"error": {"type": failure[0], "message": one_line(failure[1])}})
+        told = SECRETS.redact(one_line(failure[1]))
+        print_json({"error": {"type": failure[0], "message": told}})
     fail(failure[1], EXIT_CANNOT_START)
 
 

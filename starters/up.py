@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,14 @@ from durable_agents.db import migrate
 from durable_agents.db.engine import Database
 from durable_agents.db.seed import seed
 from durable_agents.models.errors import ConfigurationError
+from durable_agents.runtime.connection import connect
+from durable_agents.runtime.embedded.needs import needs_temporal
 from durable_agents.runtime.embedded.ports import choose_port
 from durable_agents.runtime.embedded.services import EmbeddedServices
 from durable_agents.runtime.settings import Settings
 from starters.reviewers import choose_inbox_port, link_for_first_reviewer, start_inbox
 from starters.terminal import EXIT_RUN_FAILED, fail, out, run
+from starters.versions import NO_VERSION, make_current
 
 WORKER_READY_S = 60
 SAMPLES = Path(__file__).parent.parent / "examples"  # not part of an installed package
@@ -31,10 +34,11 @@ HAS_SAMPLES = SAMPLES.is_dir()
 
 @dataclass(frozen=True)
 class Parts:
-    """What runs: the settings completed with where it listens, and the services."""
+    """What runs: settings completed with where it listens, services, words on the version."""
 
     settings: Settings
     services: EmbeddedServices
+    version: tuple[str, ...] = ()
 
 
 @asynccontextmanager
@@ -72,9 +76,25 @@ async def parts_running(
         )
         await _workers_ready(services, health_url)
         services.announce(health_url=health_url)
+        version = await _make_current(settings, services.settings)
         if inbox_port is not None:
             await start_inbox(services, inbox_port)
-        yield Parts(services.settings, services)
+        yield Parts(services.settings, services, version)
+
+
+async def _make_current(given: Settings, settings: Settings) -> tuple[str, ...]:
+    """Make the version of the workers current; tells what is to be told of it.
+
+    On a server of our own, workers without a version replace those with one. On a server of
+    others that would take their work away.
+
+    Raises:
+        NotFoundError: The workers do not ask for work.
+    """
+    if not (settings.worker_build_id or needs_temporal(given)):
+        return ()
+    told = await make_current(await connect(settings), settings, settings.worker_build_id)
+    return () if told == [NO_VERSION] else tuple(told)
 
 
 async def _workers_ready(services: EmbeddedServices, health_url: str) -> None:
@@ -116,7 +136,7 @@ def up(
         async with parts_running(settings, processes=processes, inbox=True) as parts:
             settings = parts.services.settings
             link = await link_for_first_reviewer(settings)
-            _tell(settings, time.perf_counter() - began, link)
+            _tell(settings, time.perf_counter() - began, link, parts.version)
             told = asyncio.ensure_future(stop.wait())
             failure = asyncio.ensure_future(parts.services.wait_for_failure())
             await asyncio.wait({told, failure}, return_when=asyncio.FIRST_COMPLETED)
@@ -129,7 +149,7 @@ def up(
     run(work, own_parts=True)
 
 
-def _tell(settings: Settings, seconds: float, link: str) -> None:
+def _tell(settings: Settings, seconds: float, link: str, version: Sequence[str]) -> None:
     """Say what runs, and what to try."""
     model = settings.openai_model or settings.openai_base_url or "OpenAI"
     if settings.uses_simulator:
@@ -140,6 +160,8 @@ def _tell(settings: Settings, seconds: float, link: str) -> None:
     out.print(f"  Model     {model}")
     out.print(f"  Inbox     {settings.inbox_address}")
     out.print(f"  Health    {settings.health_url}/healthz")
+    for place, line in enumerate(version):
+        out.print(f"  {'' if place else 'Version':<9} {line}")
     if link:
         out.print("The first reviewer comes in by this link; it works once, within 24 hours:")
         out.print(f"  {link}")

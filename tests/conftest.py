@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from durable_agents.db import migrate
 from durable_agents.db.engine import Database
 from durable_agents.db.seed import seed
+from durable_agents.models.redaction import SECRETS
 from durable_agents.runtime.connection import connect, plugin
 from durable_agents.runtime.embedded.postgres_home import remove_home
 from durable_agents.runtime.embedded.services import EmbeddedServices
@@ -49,6 +50,13 @@ def _no_foreign_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # so are jobs in the background
             signal.signal(signal.SIGINT, signal.default_int_handler)  # else commands ignore Ctrl-C
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] - autouse
+    """Settings that a test reads make no secrets for the next."""
+    yield
+    SECRETS.forget()
 
 
 @asynccontextmanager

@@ -25,12 +25,24 @@ class Simulator:
         A fault is what `POST /_faults` takes, without `match`. What is left is cleared at the end.
         """
         for fault in faults:
-            answer = await self._http.post("/_faults", json={**fault, "match": match})
-            assert answer.status_code == 200, answer.text
+            await self.ask_for({**fault, "match": match})
         try:
             yield
         finally:
-            await self._http.delete("/_faults", params={"match": match})
+            await self.forget(match)
+
+    async def ask_for(self, fault: dict[str, Any]) -> None:
+        """Ask for a fault: what `POST /_faults` takes."""
+        answer = await self._http.post("/_faults", json=fault)
+        assert answer.status_code == 200, answer.text
+
+    async def faults_left(self) -> list[dict[str, Any]]:
+        """The faults that nobody has met yet."""
+        return list((await self._http.get("/_faults")).json()["faults"])
+
+    async def forget(self, match: str) -> None:
+        """Let no request that contains `match` meet a fault any more."""
+        await self._http.delete("/_faults", params={"match": match})
 
     async def calls(self, match: str, route: str = "chat") -> list[dict[str, Any]]:
         """The latest requests of a route that contain `match`, oldest first."""

@@ -15,7 +15,7 @@ BENEATH: dict[str, set[str]] = {
     "clients": {"models"},
     "agent": {"models", "db", "clients"},
     "jobs": {"models", "db", "clients", "agent"},
-    "runtime": {"models"},
+    "runtime": {"models", "db", "clients"},
     "simulator": set(),
 }
 SKILLS = {f"durable_agents.{part}" for part in ("models", "db", "clients", "agent", "jobs")}

@@ -175,9 +175,11 @@ def test_the_worker_in_its_container_is_given_what_the_example_lets_people_set()
 
     given = set(re.findall(r"^      ([A-Z_]+): ", service("worker"), re.MULTILINE))
 
-    shared = {"DATABASE_URL", "SIGNING_KEY", "INBOX_URL"}
+    of_payloads = {"PAYLOAD_KEYS"} | {name for name in settable if name.startswith("PAYLOAD_STORE")}
+    shared = {"DATABASE_URL", "SIGNING_KEY", "INBOX_URL"} | of_payloads
     assert settable - of_commands - of_the_page - given == shared
-    assert "    <<: [*database, *reviewing]\n" in service("worker")
+    assert "    <<: [*database, *reviewing, *payloads]\n" in service("worker")
+    assert all(f"  {name}: ${{{name}:-}}\n" in COMPOSE for name in of_payloads)
 
 
 def test_the_page_has_the_key_of_the_workers_and_the_address_that_is_published() -> None:
@@ -185,7 +187,7 @@ def test_the_page_has_the_key_of_the_workers_and_the_address_that_is_published()
     own = {"INBOX_URL": "http://127.0.0.1:8232", "SIGNING_KEY": "k" * 32}
     settings = Settings.load(own, dotenv=None, use_run_file=False)
 
-    assert "    <<: [*database, *reviewing]\n" in page
+    assert "    <<: [*database, *reviewing, *payloads]\n" in page
     assert "  SIGNING_KEY: ${SIGNING_KEY:?" in COMPOSE
     assert "  INBOX_URL: ${INBOX_URL:-http://127.0.0.1:${INBOX_PORT:-8232}}\n" in COMPOSE
     assert 'ports: ["127.0.0.1:${INBOX_PORT:-8232}:8232"]' in page

@@ -43,8 +43,10 @@ class World:
     database: Database
     simulator: Simulator
 
-    async def start(self, task: str, agent: str = "assistant", max_rounds: int = 5) -> Handle:
-        request = ReActInput(task=task, agent=agent, max_rounds=max_rounds)
+    async def start(
+        self, task: str, agent: str = "assistant", max_rounds: int = 5, user_id: str = ""
+    ) -> Handle:
+        request = ReActInput(task=task, agent=agent, max_rounds=max_rounds, user_id=user_id)
         return await self.client.start_workflow(
             "ReActWorkflow",
             request,

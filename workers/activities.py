@@ -130,7 +130,9 @@ def _with_what_they_need(resources: Resources) -> tuple[object, ...]:
         ConversationActivities(database),
         DocumentActivities(asker, database),
         DraftActivities(asker, database),
-        ExternalCallActivities(database, frozenset(settings.fetch_allow)),
+        ExternalCallActivities(
+            database, frozenset(settings.fetch_allow), frozenset(settings.fetch_only)
+        ),
         GenerationActivities(asker, database),
         InteractionActivities(database),
         NotificationActivities(

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from durable_agents.db import lanes, pools, ranks, reports, retention
+from durable_agents.db import job_retention, lanes, pools, ranks, reports
 from durable_agents.db.engine import Database
 from durable_agents.jobs.lanes import lane_id, signal_lanes, wake
 from durable_agents.models.errors import DurableAgentsError
@@ -68,7 +68,7 @@ async def put_away(database: Database) -> int:
     deleted = 0
     while True:
         async with database.statement() as connection:
-            some = await retention.purge(connection)
+            some = await job_retention.purge(connection)
             await ranks.forget_shares(connection)
         deleted += some
         if not some:

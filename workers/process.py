@@ -31,14 +31,18 @@ from durable_agents.db import migrate
 from durable_agents.models.errors import DurableAgentsError
 from durable_agents.runtime import logs
 from durable_agents.runtime.connection import connect
+from durable_agents.runtime.encryption import read_keys
 from durable_agents.runtime.ending import end_process
 from durable_agents.runtime.settings import Settings
+from workers.key_check import check_keys
 from workers.outbox import resend_at_start
+from workers.payload_collector import collect_for_ever
 from workers.pool_reconciler import reconcile_pools_for_ever
 from workers.reconciler import reconcile_for_ever
 from workers.registry import RoleSpec, specs_of
 from workers.resources import Resources
 from workers.roles import EXIT_CONFIGURATION, READY, REFUSED, ROLES, Role
+from workers.versioning import deployment_of, warn_until_served
 
 HEARTBEAT_EVERY = timedelta(seconds=2)  # the SDK would hold heartbeats back for four seconds
 
@@ -71,6 +75,7 @@ def _build(client: Client, settings: Settings, spec: RoleSpec) -> Worker:
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.worker_sticky_timeout_s),
         max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_grace_s),
+        deployment_config=deployment_of(settings),
     )
 
 
@@ -92,7 +97,11 @@ async def run(settings: Settings, roles: Sequence[Role], *, metrics_port: int = 
     resources = Resources.open(settings)
     try:
         await migrate.check(resources.database)
-        client = await connect(settings, runtime=_runtime(metrics_port))
+        client = await connect(
+            settings, runtime=_runtime(metrics_port), database=resources.database
+        )
+        keys = read_keys(settings.payload_keys.get_secret_value())
+        await check_keys(resources.database, client.namespace, keys)
         workers = build_workers(client, settings, resources, roles)
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(worker.run()) for worker in workers]
@@ -110,9 +119,10 @@ def _background(
     group: asyncio.TaskGroup, client: Client, resources: Resources, roles: Sequence[Role]
 ) -> list[asyncio.Task[None]]:
     """What a process does beside its workers."""
-    started: list[asyncio.Task[None]] = []
+    started = [group.create_task(warn_until_served(client, resources.settings))]
     if "workflows" in roles:
         started.append(group.create_task(reconcile_for_ever(client, resources.database)))
+        started.append(group.create_task(collect_for_ever(client, resources.database)))
     if "pool" in roles:
         pools = reconcile_pools_for_ever(client, resources.database)
         started.append(group.create_task(pools))

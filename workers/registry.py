@@ -28,6 +28,7 @@ from workflows.research import ResearchWorkflow
 from workflows.resilient_task import ResilientTaskWorkflow
 from workflows.review import ReviewWorkflow
 from workflows.route import RoutingWorkflow
+from workflows.saga import SagaFlow
 from workflows.support import SupportWorkflow
 from workflows.tracked import TrackedWorkflow
 from workflows.weather_advice import WeatherAdviceWorkflow
@@ -50,6 +51,9 @@ WORKFLOWS: tuple[type, ...] = (
     OrderWorkflow,
     PoolLaneWorkflow,
 )
+
+SAGAS = frozenset(one.__name__ for one in WORKFLOWS if issubclass(one, SagaFlow))
+"""Those that undo what they did when they fail or are cancelled."""
 
 
 @dataclass(frozen=True)

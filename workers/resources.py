@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from activities.call_site import call_site
 from durable_agents.agent.asking import Asker
+from durable_agents.agent.daily_limits import DailyLimits, TenantDays
 from durable_agents.agent.embedding import Embedder
 from durable_agents.agent.knowledge_search import EmbedQuery
 from durable_agents.agent.prices import Prices
@@ -74,10 +75,12 @@ class Resources:
             tokens=settings.model_tokens_per_minute,
             watch=QuotaMetrics(),
         )
-        asker = Asker(model, database, Prices(settings.model_prices), quotas)
+        prices = Prices(settings.model_prices)
+        days = TenantDays(database, daily_limits(settings), prices)
+        asker = Asker(model, database, prices, quotas, days)
         notifier = Notifier(settings.notify_urls.get_secret_value())
         payments = _gateway(settings, database)
-        embedder = embedder_of(settings, database, quotas)
+        embedder = embedder_of(settings, database, quotas, days)
         return cls(settings, database, http, model, quotas, asker, notifier, payments, embedder)
 
     def tool_context(self, key: str, user_id: str, run_id: str) -> ToolContext:
@@ -91,6 +94,7 @@ class Resources:
             geocoding_url=self.settings.geocoding_url,
             forecast_url=self.settings.forecast_url,
             fetch_allow=frozenset(self.settings.fetch_allow),
+            fetch_only=frozenset(self.settings.fetch_only),
             embed_query=self._embed_query(user_id),
         )
 
@@ -103,6 +107,7 @@ class Resources:
             asker=self.asker,
             embedder=self.embedder,
             fetch_allow=frozenset(self.settings.fetch_allow),
+            fetch_only=frozenset(self.settings.fetch_only),
         )
 
     async def wake_pool(self, pool: str) -> int:
@@ -153,7 +158,18 @@ class Resources:
         await self.database.close()
 
 
-def embedder_of(settings: Settings, database: Database, quotas: Quotas) -> Embedder | None:
+def daily_limits(settings: Settings) -> DailyLimits:
+    """What tenants may spend in a day."""
+    return DailyLimits(
+        tokens=settings.tenant_daily_tokens,
+        usd=settings.tenant_daily_usd,
+        calls=settings.tenant_daily_calls,
+    )
+
+
+def embedder_of(
+    settings: Settings, database: Database, quotas: Quotas, days: TenantDays | None = None
+) -> Embedder | None:
     """What gives texts their vectors; None while no embedding model is named."""
     if not settings.openai_embedding_model or not settings.names_model:
         return None
@@ -167,6 +183,7 @@ def embedder_of(settings: Settings, database: Database, quotas: Quotas) -> Embed
         database,
         Prices(settings.model_prices),
         quotas,
+        days,
         least_similarity=settings.search_least_similarity,
     )
 

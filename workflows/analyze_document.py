@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -36,7 +37,7 @@ MOST_BATCHES = 64  # of a level: beyond them batches grow, and history does not
 BATCH_TIMEOUT = timedelta(minutes=12)  # five until it hands back, six for a section, one to spare
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class DocumentAnalysisWorkflow(Flow):
     """Find out how a document feels, what it is about, and what it says.
 

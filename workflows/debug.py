@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.arithmetic import ArithmeticActivities
@@ -13,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
 STEP_1, PAUSE, STEP_2 = "step-1", "pause", "step-2"
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class DebugWorkflow(Flow):
     """Add values up (step 1), then find their mean (step 2).
 

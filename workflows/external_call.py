@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.external_calls import ExternalCallActivities
@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 CALL_TIMEOUT = timedelta(seconds=55)  # 30 for the whole answer, 20 for the database, 5 to spare
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class ExternalCallWorkflow(Flow):
     """Fetch a body from an address.
 

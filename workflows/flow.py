@@ -37,6 +37,8 @@ class Flow:
         self._usage = Usage()
         self._deadline: asyncio.Timeout | None = None
         self._left = math.inf
+        self._allowed: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._resting = 0
         self._progress: Progress | None = None
 
@@ -67,10 +69,17 @@ class Flow:
         Raises:
             DeadlineExceededError: The work did not end in time.
         """
-        self._deadline = deadline = asyncio.timeout(seconds if left is None else left)
+        allowed = seconds if left is None else left
+        self._deadline = deadline = asyncio.timeout(allowed)
+        self._loop = asyncio.get_running_loop()
+        workflow.register_random_seed_callback(self._heed_reset)
         try:
             async with deadline:
-                result = await work
+                self._allowed = allowed
+                try:
+                    result = await work
+                finally:
+                    self._allowed = None
         except workflow.ContinueAsNewError:
             raise
         except BaseException as error:
@@ -80,6 +89,20 @@ class Flow:
             raise ending from error
         self._state = "completed"
         return result
+
+    def _heed_reset(self, _seed: int) -> None:
+        """Note that the run was reset: it has a new seed then, and nothing runs yet."""
+        if self._loop is not None:
+            self._loop.call_soon(self._begin_deadline_anew)
+
+    def _begin_deadline_anew(self) -> None:
+        """Give a run that was reset its whole deadline: the one before may be long over."""
+        if self._allowed is None or self._deadline is None or self._deadline.expired():
+            return
+        if self._resting:
+            self._left = self._allowed
+        else:
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._allowed)
 
     @property
     def seconds_left(self) -> float:

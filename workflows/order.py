@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import partial
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import FailureError
 from temporalio.workflow import ActivityCancellationType
 
@@ -37,7 +38,7 @@ FULFIL = "fulfil order"
 UNTIL_ENDED = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class OrderWorkflow(SagaFlow):
     """Work through an order.
 

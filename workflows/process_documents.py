@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -27,7 +28,7 @@ SHARE = 20  # of the time that has passed: 14 looks while it doubles, few howeve
 STOPPING_LOOKS = 30  # a second apart: what was told to stop has that long
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class DocumentBatchWorkflow(Flow):
     """Wait until a pool has analysed all documents of a batch, and tell what became of them.
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.drafts import DraftActivities
@@ -25,7 +26,7 @@ NOT_BEGUN = NotifyOutcome(status="failed", error="The deadline of the run passed
 CUT = NotifyOutcome(status="uncertain", error="The deadline of the run passed meanwhile.")
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class TaskWorkflow(Flow):
     """Process a task: validate it, let the model work, save the result, notify the user.
 

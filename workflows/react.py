@@ -1,10 +1,10 @@
 """F9: an agent that reasons and acts: think, act, observe, until it answers."""
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
-    from durable_agents.agent.budget import Budget
     from durable_agents.models.conversation import LoggedError
     from durable_agents.models.errors import BudgetExceededError
     from durable_agents.models.react import ReActInput, ReActResult, StopReason
@@ -12,12 +12,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.agent_loop import AgentLoop
     from workflows.approval import ApprovalFlow
+    from workflows.budgets import budget_of
     from workflows.tool_approval import ToolApproval
 
 OUT_OF_ROUNDS = "Max iterations reached without completion"
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class ReActWorkflow(ApprovalFlow):
     """Let an agent work on a task with its tools; people decide on the calls that need them.
 
@@ -39,7 +40,7 @@ class ReActWorkflow(ApprovalFlow):
             self,
             agent=request.agent,
             user_id=request.user_id,
-            budget=_budget(request, self._usage),
+            budget=budget_of(request, self._usage),
             state=before,
             approval=self._approval(request),
         )
@@ -116,12 +117,3 @@ class ReActWorkflow(ApprovalFlow):
             thread=state.thread,
             model=model,
         )
-
-
-def _budget(request: ReActInput, spent: Usage) -> Budget:
-    return Budget(
-        max_tokens=request.max_tokens,
-        max_cost_usd=request.max_cost_usd,
-        max_calls=request.max_calls,
-        spent=spent,
-    )

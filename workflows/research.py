@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -48,7 +49,7 @@ class Draft:
         return self.judged.confidence if self.judged else 0
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class ResearchWorkflow(Flow):
     """Research a question until the report is sure enough, or out of rounds or budget.
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -12,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from durable_agents.models.conversation import LoggedError
     from durable_agents.models.drafts import SaveDraftInput, WriteDraftInput, WrittenDraft
     from durable_agents.models.errors import (
+        BudgetExceededError,
         DatabaseUnavailableError,
         NotFoundError,
         UnknownAgentError,
@@ -24,12 +26,17 @@ with workflow.unsafe.imports_passed_through():
 PRIMARY = "primary_worker"
 FALLBACK = "fallback_worker"
 PRIMARY_IN_ALL = timedelta(minutes=10)  # an hour of patience is of no use: there is another agent
-NOT_THE_MODEL = (DatabaseUnavailableError, NotFoundError, UnknownAgentError)
+NOT_THE_MODEL = (
+    BudgetExceededError,  # of the tenant's day: the other agent has none, either
+    DatabaseUnavailableError,
+    NotFoundError,
+    UnknownAgentError,
+)
 NO_FAILURE = LoggedError(type="", message="")
 LOGGED_CHARS = 2000
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class ResilientTaskWorkflow(Flow):
     """Work through a task although the agent that should do it fails.
 

@@ -1,6 +1,7 @@
 """F10: an agent works on a task; a person approves the text, or has it revised."""
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.drafts import DraftActivities
@@ -28,7 +29,7 @@ CONSEQUENCES = "The text is saved as the result of the task."
 RESTS = "review-deadline-rests"
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class ReviewWorkflow(ApprovalFlow):
     """Work on a task, and save the text that a person approves.
 

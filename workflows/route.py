@@ -1,15 +1,18 @@
 """F6: classify a message, then let the agent of that route reply."""
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
     from activities.interactions import InteractionActivities
-    from durable_agents.agent.budget import Budget
+    from durable_agents.agent.budget import Allowance, Budget
     from durable_agents.agent.model_queues import queue_of
     from durable_agents.agent.routes import GENERAL, ROUTES, Route
     from durable_agents.agent.toolbox import fenced
-    from durable_agents.models.conversation import GenerateInput
+    from durable_agents.models.conversation import GeneratedObject, GenerateInput, Thought
+    from durable_agents.models.errors import BudgetExceededError
+    from durable_agents.models.react import StopReason
     from durable_agents.models.route import (
         Classified,
         InteractionRecord,
@@ -19,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from durable_agents.models.tickets import ticket_key
     from workflows import policies
     from workflows.agent_loop import AgentLoop
+    from workflows.budgets import budget_of, within
     from workflows.flow import Flow
 
 CLASSIFIER = "classifier"
@@ -26,13 +30,13 @@ NO_REPLY = "We could not answer this right away. Please ask again with a little 
 READ_CHARS = 4000  # of a message, to classify it
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class RoutingWorkflow(Flow):
     """Classify a message, let the agent of its route reply, and save the interaction.
 
     Takes the query `status`. Ends with the reply and the route that was taken; a classification
-    under the threshold goes to the general agent. Fails when a step fails for good, or at its
-    deadline.
+    under the threshold goes to the general agent. One that runs out of rounds or budget says that
+    it could not answer. Fails when a step fails for good, or at its deadline.
     """
 
     @workflow.run
@@ -41,13 +45,14 @@ class RoutingWorkflow(Flow):
         return await self._to_deadline(request.deadline_s, self._route(request))
 
     async def _route(self, request: RoutingInput) -> RoutingResult:
-        classified = await self._classify(request)
+        budget = budget_of(request)
+        classified = await self._classify(request, budget)
         sure = classified.confidence >= request.threshold
         route = ROUTES.get(classified.type, GENERAL) if sure else GENERAL
-        loop = AgentLoop(self, agent=route.agent, user_id=request.user_id, budget=Budget())
+        loop = AgentLoop(self, agent=route.agent, user_id=request.user_id, budget=budget)
         await loop.open(request.message)
         loop.do_once("file_ticket", ticket_key(loop.state().thread))
-        answered = await loop.answer(request.max_rounds)
+        answered, stopped = await self._answer(loop, request.max_rounds)
         reply = await loop.conclude(answered, NO_REPLY)
         await self._save(loop.task, reply, route, classified.confidence, request.user_id)
         state = loop.state()
@@ -57,33 +62,46 @@ class RoutingWorkflow(Flow):
             classified_as=classified.type,
             confidence=classified.confidence,
             agent=route.agent,
-            stopped="answered" if answered else "max_rounds",
+            stopped=stopped,
             tool_calls=state.tool_calls,
             thread=state.thread,
             model=answered.model if answered else "",
             usage=self._usage,
         )
 
-    async def _classify(self, request: RoutingInput) -> Classified:
-        message = fenced("customer", request.message, limit=READ_CHARS)
+    async def _answer(self, loop: AgentLoop, rounds: int) -> tuple[Thought | None, StopReason]:
+        """The agent's answer, or why there is none."""
+        try:
+            answered = await loop.answer(rounds)
+        except BudgetExceededError as error:
+            self._note = error.message
+            return None, "budget"
+        return answered, "answered" if answered else "max_rounds"
+
+    async def _classify(self, request: RoutingInput, budget: Budget) -> Classified:
         with self.step("classify"):
-            done = await workflow.execute_activity_method(
-                GenerationActivities.generate_object,
-                GenerateInput(
-                    agent=CLASSIFIER,
-                    prompt=f"What is this message about?\n\n{message}",
-                    user_id=request.user_id,
-                ),
-                activity_id="classify",
-                task_queue=queue_of(CLASSIFIER),
-                start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
-                schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
-                heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
-                retry_policy=policies.MODEL_CALL,
-                summary="classify the message",
-            )
-        self.add_usage(done.usage)
+            done = await within(budget, self, lambda left: self._ask_classifier(request, left))
         return Classified.model_validate(done.value)
+
+    async def _ask_classifier(self, request: RoutingInput, left: Allowance) -> GeneratedObject:
+        message = fenced("customer", request.message, limit=READ_CHARS)
+        return await workflow.execute_activity_method(
+            GenerationActivities.generate_object,
+            GenerateInput(
+                agent=CLASSIFIER,
+                prompt=f"What is this message about?\n\n{message}",
+                user_id=request.user_id,
+                max_tokens=left.max_tokens,
+                max_cost_usd=left.max_cost_usd,
+            ),
+            activity_id="classify",
+            task_queue=queue_of(CLASSIFIER),
+            start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,
+            schedule_to_close_timeout=policies.MODEL_CALL_IN_ALL,
+            heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+            retry_policy=policies.MODEL_CALL,
+            summary="classify the message",
+        )
 
     async def _save(
         self, message: int, reply: int, route: Route, confidence: float, user_id: str

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.shielding import to_its_end
     from durable_agents.models.conversation import LoggedError
     from durable_agents.models.saga import (
+        ABANDONED,
         AbandonedCompensation,
         SagaOutcome,
         StuckCompensation,
@@ -28,7 +29,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.flow import reason_of, type_of
     from workflows.stuck import StuckFlow
 
-ABANDONED = "CompensationAbandoned"
 NOT_GIVEN_UP = "that it is given up could not be noted: {0}"
 
 Result = TypeVar("Result")
@@ -68,6 +68,7 @@ class SagaFlow(StuckFlow):
         self._undone: list[str] = []
         self._abandoned: list[AbandonedCompensation] = []
         self._notes: list[str] = []
+        self._settled: set[str] = set()
 
     @workflow.query(name="outcome", description="What was done, and what of it was undone.")
     def outcome(self) -> SagaOutcome:
@@ -77,7 +78,13 @@ class SagaFlow(StuckFlow):
             undone=tuple(self._undone),
             abandoned=tuple(self._abandoned),
             notes=tuple(self._notes),
+            open=() if self._state == "completed" else self._still_to_undo(),
         )
+
+    def _still_to_undo(self) -> tuple[str, ...]:
+        """The steps, also one under way, that are undone when the run ends now."""
+        steps = (compensation.step for compensation in self._compensations)
+        return tuple(step for step in steps if step not in self._settled)
 
     async def _to_end_or_undone(self, seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
         """Run the work to its deadline; when it fails or is cancelled, undo what it did."""
@@ -151,6 +158,7 @@ class SagaFlow(StuckFlow):
                     return
                 tries += 1
             else:
+                self._settled.add(compensation.step)
                 self._undone += [compensation.step] * undone.happened
                 self._notes += [undone.note] if undone.note else []
                 self._note = undone.note or self._note
@@ -184,6 +192,7 @@ class SagaFlow(StuckFlow):
     async def _record(self, gave_up: AbandonedCompensation) -> None:
         """Keep what was given up, in the outcome and in the table of errors."""
         self._abandoned.append(gave_up)
+        self._settled.add(gave_up.step)
         try:
             await self._log(gave_up)
         except Exception as failed:  # noqa: BLE001 - what is left has to be undone all the same

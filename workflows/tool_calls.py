@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from durable_agents.agent.toolbox import render_result
     from durable_agents.agent.tools import TOOLS
     from durable_agents.models import queues
     from durable_agents.models.conversation import (
@@ -63,7 +64,7 @@ class ToolCalls:
             if is_cancelled_exception(error):
                 raise
             self._note(call, "failed")
-            return FailedCall(index=index, reason=f"Error: {reason_of(error)[:REASON_CHARS]}")
+            return FailedCall(index=index, reason=_observed(call.tool, error))
 
     async def _approved_call(
         self, message: int, place: str, index: int, call: ToolCall
@@ -119,3 +120,9 @@ class ToolCalls:
         self.made += 1
         self.latest.append(ToolUse(tool=call.tool, about=call.about, outcome=outcome))
         del self.latest[:-TOOL_CALLS_SHOWN]
+
+
+def _observed(name: str, error: ActivityError) -> str:
+    """What the agent is told of a call that failed; a server's words may be in it."""
+    reason, tool = f"Error: {reason_of(error)[:REASON_CHARS]}", TOOLS.get(name)
+    return render_result(tool, reason) if tool else reason

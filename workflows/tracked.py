@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -25,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
 AGENT = "task_worker"
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class TrackedWorkflow(Flow):
     """Work through a task: validate it (init), process it (step1), save the result (step2).
 

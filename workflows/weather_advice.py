@@ -1,11 +1,13 @@
 """F1: fetch the weather of a city, then let an agent say what to wear."""
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.generation import GenerationActivities
     from activities.weather import WeatherActivities
     from durable_agents.agent.model_queues import queue_of
+    from durable_agents.agent.toolbox import fenced
     from durable_agents.models import queues
     from durable_agents.models.conversation import GeneratedText, GenerateInput
     from durable_agents.models.weather_advice import (
@@ -18,9 +20,10 @@ with workflow.unsafe.imports_passed_through():
 
 AGENT = "weather_advisor"
 NO_ADVICE = "No advice available"
+WEATHER_CHARS = 1000  # a service tells names of places, which may be anything
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class WeatherAdviceWorkflow(Flow):
     """Advise what to wear in a city.
 
@@ -57,7 +60,8 @@ class WeatherAdviceWorkflow(Flow):
             )
 
     async def _advise(self, weather: Weather, user_id: str) -> GeneratedText:
-        prompt = f"Given this weather ({weather.sentence()}), what should I wear?"
+        told = fenced("weather", weather.sentence(), limit=WEATHER_CHARS)
+        prompt = f"Given this weather, what should I wear?\n\n{told}"
         with self.step("advise", weather.sentence()):
             advice = await workflow.execute_activity_method(
                 GenerationActivities.generate_text,

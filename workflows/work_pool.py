@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType
 
@@ -34,7 +35,7 @@ TELLING_IN_ALL = timedelta(minutes=2)  # then who should have been told is taken
 TOLD_AT_ONCE = 5  # steps of up to 20 completions each; then jobs wait for slow receivers
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class PoolLaneWorkflow(Flow):
     """One lane of a pool. It runs one job at a time, so N lanes never run more than N.
 

@@ -8,16 +8,19 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from durable_agents.agent.allowance import left_of, output_limit
 from durable_agents.agent.answer_lengths import AnswerLengths
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.context import estimate_tokens
+from durable_agents.agent.daily_limits import Planned, TenantDays, within_the_day
 from durable_agents.agent.definition import AgentDefinition
 from durable_agents.agent.patience import PATIENCE, after_failure
 from durable_agents.agent.prices import Prices
 from durable_agents.agent.quotas import Quotas
+from durable_agents.agent.sites import CallSite, total_of
 from durable_agents.clients.completion import ChatAnswer
 from durable_agents.clients.model import ChatRequest
 from durable_agents.db.engine import Database
@@ -46,17 +49,6 @@ class ChatModel(Protocol):
     async def chat(self, request: ChatRequest) -> ChatAnswer:
         """Ask once."""
         ...
-
-
-@dataclass(frozen=True)
-class CallSite:
-    """Where a model call stands: the workflow, the run, the step, the attempt, for whom."""
-
-    workflow_id: str
-    run_id: str
-    step: str
-    attempt: int
-    user_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,15 +84,22 @@ class Asker:
         database: Where the usage of failed calls is recorded.
         prices: What tokens cost.
         quotas: What limits the calls; nothing when left out.
+        days: What limits what tenants spend in a day; nothing when left out.
     """
 
     def __init__(
-        self, model: ChatModel, database: Database, prices: Prices, quotas: Quotas | None = None
+        self,
+        model: ChatModel,
+        database: Database,
+        prices: Prices,
+        quotas: Quotas | None = None,
+        days: TenantDays | None = None,
     ) -> None:
         self._model = model
         self._database = database
         self._prices = prices
         self._quotas = quotas or Quotas(database)
+        self._days = days
         self._lengths = AnswerLengths()
 
     async def ask(self, agent: AgentDefinition, question: Question, site: CallSite) -> Asked:
@@ -116,7 +115,7 @@ class Asker:
             ModelOutageError: The models could not be reached eight times in a row.
             ModelRequestError: Every model failed, the last because its server refuses.
             ModelOutputError: Every model failed, the last because its answer stays unusable.
-            BudgetExceededError: What is left does not suffice for an answer.
+            BudgetExceededError: What is left, or the tenant's day, does not suffice for an answer.
         """
         records: list[CallRecord] = []
         spent, failures = await self._before(site, question)
@@ -131,7 +130,7 @@ class Asker:
             if isinstance(error, ModelUnavailableError):
                 raise after_failure(error, failures + 1, site.attempt) from error
             raise
-        return Asked(answer, spent + _total(records), tuple(records))
+        return Asked(answer, spent + total_of(records), tuple(records))
 
     async def _first_answer(
         self,
@@ -181,7 +180,7 @@ class Asker:
         wrong = ""
         for _ in range(1 + ASK_AGAIN):
             asked = _estimate(question, messages)
-            room = left_of(question.allowance, _total(records))
+            room = left_of(question.allowance, total_of(records))
             request = ChatRequest(
                 model=model,
                 messages=messages,
@@ -209,46 +208,38 @@ class Asker:
         site: CallSite,
         records: list[CallRecord],
     ) -> ChatAnswer:
-        """Ask once, when it is its turn, and note what it used."""
-        async with self._quotas.turn(
-            agent.quota, request.model, lambda: self._lengths.size(agent.name, request)
-        ) as spent:
-            started = time.perf_counter()
-            try:
-                answer = await self._model.chat(request)
-            except DurableAgentsError as error:
-                records.append(
-                    self._record(request, agent, site, started, outcome=type(error).__name__)
-                )
-                raise
-            spent.tokens = answer.input_tokens + answer.output_tokens
-            self._lengths.note(agent.name, request.model, answer.output_tokens)
-        records.append(self._record(request, agent, site, started, outcome="ok", answer=answer))
-        return answer
-
-    def _record(
-        self,
-        request: ChatRequest,
-        agent: AgentDefinition,
-        site: CallSite,
-        started: float,
-        *,
-        outcome: str,
-        answer: ChatAnswer | None = None,
-    ) -> CallRecord:
-        """The row of one attempt."""
-        used_in = answer.input_tokens if answer else 0
-        used_out = answer.output_tokens if answer else 0
-        return CallRecord(
-            **vars(site),
-            agent=agent.name,
+        """Ask once, when it is its turn and within the tenant's day, and note what it used."""
+        planned = Planned(
+            tenant=site.payer,
+            caller=site.caller,
             model=request.model,
-            outcome=outcome,
-            input_tokens=used_in,
-            output_tokens=used_out,
-            cost_usd=self._prices.cost(request.model, used_in, used_out),
-            latency_ms=round((time.perf_counter() - started) * 1000),
+            timeout=agent.limits.call_timeout,
+            output_tokens=request.max_output_tokens,
+            estimate=lambda: _going_in(request),
         )
+        async with (
+            within_the_day(self._days, planned) as day,
+            self._quotas.turn(
+                agent.quota, request.model, lambda: self._lengths.size(agent.name, request)
+            ) as spent,
+        ):
+            started = time.perf_counter()
+            row = partial(
+                site.record, self._prices, agent=agent.name, model=request.model, started=started
+            )
+            try:
+                answer = await self._model.chat(
+                    replace(request, max_output_tokens=day.output_tokens)
+                )
+            except DurableAgentsError as error:
+                records.append(row(outcome=type(error).__name__))
+                raise
+            used = answer.input_tokens, answer.output_tokens
+            day.input_used, day.output_used = used
+            spent.tokens = sum(used)
+            self._lengths.note(agent.name, request.model, answer.output_tokens)
+        records.append(row(outcome="ok", used=used))
+        return answer
 
     async def _before(self, site: CallSite, question: Question) -> tuple[Usage, int]:
         """What the step has used before, and how many attempts failed since an answer."""
@@ -275,11 +266,7 @@ def _estimate(question: Question, messages: Sequence[dict[str, Any]]) -> int:
     return estimate_tokens(messages, sum(len(str(tool)) for tool in question.tools))
 
 
-def _total(records: Sequence[CallRecord]) -> Usage:
-    """What some attempts used together; calls that got no answer count as calls."""
-    return Usage(
-        input_tokens=sum(record.input_tokens for record in records),
-        output_tokens=sum(record.output_tokens for record in records),
-        cost_usd=sum(record.cost_usd for record in records),
-        calls=len(records),
-    )
+def _going_in(request: ChatRequest) -> int:
+    """About how many tokens go in."""
+    given = (*request.tools, request.response_format or "")
+    return estimate_tokens(request.messages, sum(len(str(schema)) for schema in given))

@@ -10,8 +10,10 @@ from durable_agents.agent.tools import TOOLS
 from durable_agents.clients.completion import RequestedCall
 from durable_agents.models.conversation import ToolCall
 from durable_agents.models.errors import ToolArgumentsError, UnknownToolError
+from durable_agents.models.redaction import SECRETS
 
 ABOUT_CHARS = 40
+NOT_OWN = "Error: {0} may be called for the customer alone whose conversation this is."
 
 
 @dataclass(frozen=True)
@@ -38,23 +40,30 @@ def schemas_of(agent: AgentDefinition) -> tuple[dict[str, Any], ...]:
     return tuple(tool_schema(TOOLS[grant.name]) for grant in agent.tools)
 
 
-def plan_calls(agent: AgentDefinition, calls: Sequence[RequestedCall]) -> list[PlannedCall]:
-    """Check each call that a model asked for against what its agent may do."""
-    return [_planned(agent, call) for call in calls]
+def plan_calls(
+    agent: AgentDefinition, calls: Sequence[RequestedCall], user_id: str = ""
+) -> list[PlannedCall]:
+    """Check each call that a model asked for against what its agent may do for a user."""
+    return [_planned(agent, call, user_id) for call in calls]
 
 
-def _planned(agent: AgentDefinition, call: RequestedCall) -> PlannedCall:
+def _planned(agent: AgentDefinition, call: RequestedCall, user_id: str) -> PlannedCall:
     name = call.name[:100] or "(no name)"
-    stored: dict[str, Any] = {"id": call.call_id, "name": name, "arguments": call.arguments}
+    # As the database will keep them: a person approves, and the tool gets, what lies there.
+    written = SECRETS.redact_stored(call.arguments)
+    stored: dict[str, Any] = {"id": call.call_id, "name": name, "arguments": written}
     grant = agent.grant(name)
     if grant is None or name not in TOOLS:
         known = ", ".join(grant.name for grant in agent.tools) or "none"
         return _refused(stored, name, f"Error: there is no tool {name}. You can use: {known}.")
     tool = TOOLS[name]
     try:
-        arguments = parse_arguments(tool, call.arguments)
+        arguments = parse_arguments(tool, written)
     except ToolArgumentsError as error:
         return _refused(stored, name, f"Error: {error.message}")
+    touched = tool.touches(arguments)
+    if grant.own_only and touched and touched != user_id:
+        return _refused(stored, name, NOT_OWN.format(name))
     return PlannedCall(
         stored,
         ToolCall(

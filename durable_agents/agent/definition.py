@@ -15,10 +15,18 @@ UNTRUSTED = (
 
 @dataclass(frozen=True)
 class ToolGrant:
-    """A tool that an agent may use, and whether a person has to agree to each call."""
+    """A tool that an agent may use.
+
+    Attributes:
+        name: Which.
+        requires_approval: Whether a person has to agree to each call.
+        own_only: Whether it may touch the data of the user alone for whom the agent works. An
+            agent that strangers write to needs it: what they write may ask for others' data.
+    """
 
     name: str
     requires_approval: bool = False
+    own_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,22 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Protocol
 
-from durable_agents.agent.asking import CallSite
+from durable_agents.agent.daily_limits import Planned, TenantDays, within_the_day
 from durable_agents.agent.prices import Prices
 from durable_agents.agent.quotas import Quotas
+from durable_agents.agent.sites import CallSite
 from durable_agents.clients.embeddings import MAX_TEXTS, Embeddings, Vector
 from durable_agents.db.engine import Database
-from durable_agents.db.usage import CallRecord, record_call
+from durable_agents.db.usage import record_call
 from durable_agents.db.vectors import LEAST_SIMILARITY, EmbeddedTexts
 from durable_agents.models.errors import DurableAgentsError, ModelUnavailableError
 
 AGENT = "embedding"  # who the rows of usage say has asked
 CHARS_A_TOKEN = 4
+LONGEST_CALL = timedelta(minutes=2)
 
 
 class EmbeddingModel(Protocol):
@@ -43,6 +46,7 @@ class Embedder:
         database: Where usage is recorded.
         prices: What tokens cost.
         quotas: What calls have to keep to.
+        days: What limits what tenants spend in a day; nothing when left out.
         least_similarity: The cosine below which two texts have nothing in common.
     """
 
@@ -52,6 +56,7 @@ class Embedder:
         database: Database,
         prices: Prices,
         quotas: Quotas,
+        days: TenantDays | None = None,
         *,
         least_similarity: float = LEAST_SIMILARITY,
     ) -> None:
@@ -60,6 +65,7 @@ class Embedder:
         self._prices = prices
         self._quotas = quotas
         self._least_similarity = least_similarity
+        self._days = days
 
     @property
     def model(self) -> str:
@@ -81,6 +87,7 @@ class Embedder:
             ModelUnavailableError: Another try may help.
             ModelRequestError: The server refuses.
             QuotaWaitError: The quota is used up for more than a few seconds.
+            BudgetExceededError: The tenant's day is used up.
         """
         had = {text: known[text] for text in texts if text in known} if known else {}
         new = await self._vectors([text for text in dict.fromkeys(texts) if text not in had], site)
@@ -115,11 +122,15 @@ class Embedder:
         def estimate() -> int:
             return sum(len(text) // CHARS_A_TOKEN + 1 for text in texts)
 
-        async with self._quotas.turn("", self.model, estimate) as spending:
+        planned = Planned(site.payer, site.caller, self.model, LONGEST_CALL, 0, estimate)
+        async with (
+            within_the_day(self._days, planned) as day,
+            self._quotas.turn("", self.model, estimate) as spending,
+        ):
             try:
                 answer = await self._client.embed(texts)
                 outcome, tokens = "ok", answer.input_tokens
-                spending.tokens = tokens
+                spending.tokens = day.input_used = tokens
             except DurableAgentsError as error:
                 outcome = type(error).__name__
                 raise
@@ -128,15 +139,13 @@ class Embedder:
         return answer
 
     async def _record(self, site: CallSite, outcome: str, tokens: int, began: float) -> None:
-        record = CallRecord(
-            **vars(site),
+        record = site.record(
+            self._prices,
             agent=AGENT,
             model=self.model,
             outcome=outcome,
-            input_tokens=tokens,
-            output_tokens=0,
-            cost_usd=self._prices.cost(self.model, tokens, 0),
-            latency_ms=round((time.perf_counter() - began) * 1000),
+            started=began,
+            used=(tokens, 0),
         )
         async with self._database.statement() as connection:
             await record_call(connection, record)

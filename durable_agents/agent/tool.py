@@ -27,6 +27,7 @@ class ToolContext:
         geocoding_url: Base address of Open-Meteo's geocoding service.
         forecast_url: Base address of Open-Meteo's forecast service.
         fetch_allow: Exact host:port pairs that fetching may reach although they are private.
+        fetch_only: Hosts that alone may be fetched from; any public one when there are none.
         embed_query: Gives a query its vector; None where no embedding model is configured.
     """
 
@@ -39,6 +40,7 @@ class ToolContext:
     geocoding_url: str = ""
     forecast_url: str = ""
     fetch_allow: frozenset[str] = frozenset()
+    fetch_only: frozenset[str] = frozenset()
     embed_query: Callable[[str], Awaitable[EmbeddedTexts]] | None = None
 
 
@@ -57,6 +59,7 @@ class Tool:
         untrusted: Whether its result comes from outside and is marked so for the model.
         about: Says in at most 40 characters what a call is about, for people who watch.
         consequences: One sentence for the person who is asked to approve a call: what it does.
+        touches: Says whose data a call reads or writes, by id; empty where it is nobody's.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Tool:
     untrusted: bool = False
     about: Callable[[Any], str] = field(default=lambda arguments: "")
     consequences: str = ""
+    touches: Callable[[Any], str] = field(default=lambda arguments: "")
 
 
 class ToolArguments(BaseModel):

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import re
 from functools import cache
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
+from durable_agents.agent.fences import neutral, printable
 from durable_agents.agent.tool import Tool
 from durable_agents.models.errors import ToolArgumentsError
 
@@ -15,10 +15,6 @@ OBSERVATION_CHARS = 20_000
 MAX_ARGUMENT_CHARS = 50_000
 DIGEST_DIGITS = 12
 REASONS = 4  # what is wrong with arguments, told at most
-
-_FENCE = re.compile(r"<(?=[\s/]*untrusted)", re.IGNORECASE)
-# What people do not see and models read ("tag" characters), and what databases cannot hold.
-_UNPRINTABLE = re.compile("[\x00\ud800-\udfff\U000e0000-\U000e007f]")
 
 
 @cache
@@ -76,7 +72,7 @@ def render_result(tool: Tool, result: BaseModel | str, *, limit: int = OBSERVATI
         limit: The longest observation, in characters, with the fence and the note.
     """
     text = result if isinstance(result, str) else result.model_dump_json()
-    text = _UNPRINTABLE.sub("\ufffd", text)
+    text = printable(text)
     return fenced(tool.name, text, limit=limit) if tool.untrusted else _cut(text, limit)
 
 
@@ -89,8 +85,7 @@ def fenced(source: str, text: str, *, limit: int) -> str:
         limit: How long it may be, in characters, with the fence and the note that it was cut.
     """
     opening, closing = f'<untrusted source="{source}">\n', "\n</untrusted>"
-    inner = _FENCE.sub("&lt;", _UNPRINTABLE.sub("\ufffd", text))
-    return f"{opening}{_cut(inner, limit - len(opening) - len(closing))}{closing}"
+    return f"{opening}{_cut(neutral(text), limit - len(opening) - len(closing))}{closing}"
 
 
 def _cut(text: str, limit: int) -> str:

@@ -14,6 +14,8 @@ SHARED = ip_network("100.64.0.0/10")
 IPV4_COMPATIBLE = IPv6Network("::/96")
 NAT64 = IPv6Network("64:ff9b::/96")
 """RFC 6052: an IPv4 address in the last 32 bits, on networks without IPv4 of their own."""
+ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
+"""RFC 5214: what stands before an IPv4 address in the last 64 bits, under any prefix."""
 
 # What `ipaddress` takes for global in one of the Python versions that we support, or always.
 SPECIAL: tuple[Network, ...] = (
@@ -77,7 +79,8 @@ def _embedded(address: Address) -> IPv4Address | None:
         return None
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
-    if address in NAT64 or (address in IPV4_COMPATIBLE and int(address) > 1):
+    isatap = int(address) >> 32 & 0xFFFF_FFFF in ISATAP
+    if isatap or address in NAT64 or (address in IPV4_COMPATIBLE and int(address) > 1):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return None
 

@@ -30,10 +30,15 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         allow: Exact `host:port` pairs, as a URL spells them, that may be reached although their
             address is not public. IPv6 hosts stand in brackets.
         resolver: Who turns names into addresses.
+        only: Hosts that alone may be reached, besides those of `allow`: `host`, `host:port`, or
+            `.host` for a host and all below it; any public one when left out.
     """
 
-    def __init__(self, allow: frozenset[str], resolver: Resolver) -> None:
+    def __init__(
+        self, allow: frozenset[str], resolver: Resolver, only: frozenset[str] = frozenset()
+    ) -> None:
         self._allow = allow
+        self._only = frozenset(entry.lower() for entry in only)
         self._resolver = resolver
         # Connections are not kept: they are known by address, and must not serve another name.
         limits = httpx2.Limits(max_keepalive_connections=0)
@@ -63,9 +68,14 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
     async def _checked_addresses(self, url: httpx2.URL) -> Sequence[str]:
         host, port = url.raw_host.decode("ascii"), _checked_port(url)
+        pair = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if self._only and pair not in self._allow and not _is_listed(host, port, self._only):
+            raise ForbiddenAddressError(  # before the name is asked for: a query tells things, too
+                f"{shown(url)} may not be fetched: FETCH_ONLY does not list its host. "
+                f"If it should be reachable, add {host} there."
+            )
         addresses = await self._resolved(host, port)
         kind = next(filter(None, map(forbidden_kind, addresses)), None)
-        pair = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if kind and pair not in self._allow:
             raise ForbiddenAddressError(
                 f"{shown(url)} may not be fetched: it leads to an address that is {kind}. "
@@ -83,6 +93,13 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if not addresses:
             raise InputError(f"The host {host} has no address. Check the address.")
         return addresses
+
+
+def _is_listed(host: str, port: int, listed: frozenset[str]) -> bool:
+    """Whether a list names a host, the host with its port, or one above it with a leading dot."""
+    name = host.lower().rstrip(".")
+    above = [name[place:] for place, char in enumerate(name) if char == "."]
+    return not listed.isdisjoint({name, f"{name}:{port}", f".{name}", *above})
 
 
 def _checked_port(url: httpx2.URL) -> int:

@@ -66,6 +66,7 @@ async def fetch(
     url: str,
     *,
     allow: frozenset[str] = frozenset(),
+    only: frozenset[str] = frozenset(),
     max_bytes: int = MAX_BYTES,
     deadline: timedelta = DEADLINE,
     resolver: Resolver | None = None,
@@ -77,6 +78,7 @@ async def fetch(
     Args:
         url: An http or https address.
         allow: Exact `host:port` pairs that may be reached although they are not public.
+        only: Hosts that alone may be reached, as `GuardedTransport` takes them.
         max_bytes: The longest body, after decompression.
         deadline: The longest that all of it may take.
         resolver: Who turns names into addresses; the operating system when left out.
@@ -93,7 +95,7 @@ async def fetch(
     except httpx2.InvalidURL as error:
         raise ForbiddenAddressError(f"{url[:200]!r} is not a web address: {error}.") from error
     client = httpx2.AsyncClient(
-        transport=GuardedTransport(allow, resolver or SystemResolver()),
+        transport=GuardedTransport(allow, resolver or SystemResolver(), only),
         trust_env=False,
         timeout=TIMEOUT,
         headers=HEADERS,

@@ -59,7 +59,7 @@ async def claim(connection: AsyncConnection, request: ClaimInput) -> Claimed:
     }
     try:
         row = (await connection.execute(_CLAIM, values)).one()
-    except IntegrityError:  # the claim holds a job: this step ran before, its answer was lost
+    except IntegrityError:  # this step runs twice at this moment: the other one was quicker
         row = (await connection.execute(_CLAIMED_BEFORE, values)).one()
     return Claimed(
         job=_job_of(row) if row.job_id is not None else None,
@@ -160,6 +160,8 @@ def _stale(run: JobRun) -> StaleJobError:
     )
 
 
+_PAYLOAD = f"CASE WHEN starts_with(kind, '{WORKFLOW_KIND}') THEN payload END AS payload"
+
 _ANSWER = """
     EXISTS (SELECT FROM jobs WHERE pool = :pool AND status = 'delayed' AND not_before <= now())
         AS is_due,
@@ -173,9 +175,13 @@ _CLAIM = text(
         UPDATE pool_lanes
         SET turn = :turn, state = 'awake', wakes_at = NULL, changed_at = now()
         WHERE pool = :pool AND lane = :lane AND turn <= :turn RETURNING lane
+    ), before AS (
+        SELECT job_id, fence, kind, timeout_s, about, tenant, {_PAYLOAD}
+        FROM jobs WHERE claim = :claim AND status = 'running'
     ), next AS (
         SELECT j.job_id FROM jobs j
         WHERE j.pool = :pool AND j.status = 'queued' AND EXISTS (SELECT FROM lane)
+          AND NOT EXISTS (SELECT FROM before)
           AND EXISTS (SELECT FROM pools p WHERE p.pool = :pool AND NOT p.is_paused
                       AND p.max_parallelism > :lane)
         ORDER BY j.priority, j.rank, j.job_id LIMIT 1 FOR UPDATE OF j SKIP LOCKED
@@ -183,18 +189,17 @@ _CLAIM = text(
         UPDATE jobs SET status = 'running', claim = :claim, lane = :lane, fence = fence + 1,
             started_at = now()
         FROM next WHERE jobs.job_id = next.job_id
-        RETURNING jobs.job_id, fence, kind, timeout_s, about, tenant,
-            CASE WHEN starts_with(kind, '{WORKFLOW_KIND}') THEN payload END AS payload
+        RETURNING jobs.job_id, fence, kind, timeout_s, about, tenant, {_PAYLOAD}
     )
-    SELECT EXISTS (SELECT FROM lane) AS is_current, {_ANSWER}, claimed.*
-    FROM (VALUES (1)) AS one LEFT JOIN claimed ON true
+    SELECT EXISTS (SELECT FROM lane) AS is_current, {_ANSWER}, handed.*
+    FROM (VALUES (1)) AS one
+    LEFT JOIN (SELECT * FROM before UNION ALL SELECT * FROM claimed) AS handed ON true
     """  # noqa: S608 - constants
 )
 
 _CLAIMED_BEFORE = text(
     f"""
-    SELECT true AS is_current, {_ANSWER}, job_id, fence, kind, timeout_s, about, tenant,
-        CASE WHEN starts_with(kind, '{WORKFLOW_KIND}') THEN payload END AS payload
+    SELECT true AS is_current, {_ANSWER}, job_id, fence, kind, timeout_s, about, tenant, {_PAYLOAD}
     FROM jobs WHERE claim = :claim AND status = 'running'
     """  # noqa: S608 - constants
 )

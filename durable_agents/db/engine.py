@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from durable_agents.db.bounded_connection import BoundedConnection
 from durable_agents.db.storable import keep_storable, storable_json
 from durable_agents.models.errors import (
     ConfigurationError,
@@ -66,7 +67,11 @@ class Database:
             pool_use_lifo=True,
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # nothing to roll back: transactions close themselves
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": options},
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "options": options,
+                "async_creator_fn": BoundedConnection.connect,
+            },
             json_serializer=storable_json,
         )
         keep_storable(self._engine)

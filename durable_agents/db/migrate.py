@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from durable_agents.db.bounded_connection import without_bound
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import ConfigurationError, DatabaseUnavailableError
 
@@ -42,6 +43,7 @@ async def upgrade(url: str) -> None:
             if await _is_at_head(connection):
                 return
         async with database.transaction() as connection:
+            await without_bound(connection)
             await _take_lock(connection)
             if await _is_at_head(connection):
                 return

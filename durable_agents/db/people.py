@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from durable_agents.db.passwords import hash_password
 from durable_agents.db.people_tables import OneTimeLink, User
 from durable_agents.models.errors import InputError, NotFoundError
-from durable_agents.models.people import ADMIN, REVIEWER, Person
+from durable_agents.models.people import ADMIN, OPERATOR, REVIEWER, Person
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 ROLE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -150,7 +150,7 @@ async def _keep_names_and_roles_apart(
 ) -> None:
     """Refuse a name that is a role, or the reverse: a request names either as its reviewer."""
     held = select(User.name).where(User.roles.contains([name])).limit(1)
-    is_role = name in {REVIEWER, ADMIN, *roles} or (
+    is_role = name in {REVIEWER, ADMIN, OPERATOR, *roles} or (
         bool(name) and await connection.scalar(held) is not None
     )
     if is_role:

@@ -85,6 +85,21 @@ async def abandon(connection: AsyncConnection, refund: OpenRefund, *, reason: st
     )
 
 
+async def abandon_of_chain(
+    connection: AsyncConnection, namespace: str, first_run_id: str, *, reason: str, by: str
+) -> list[OpenRefund]:
+    """Note that a person gave up the refunds that a chain of runs is at; tells which they were.
+
+    For a run that is about to be terminated: nobody takes up what was given up.
+    """
+    of_chain = (Refund.namespace == namespace, Refund.run_id == first_run_id)
+    found = (await connection.execute(_open().where(*of_chain))).mappings()
+    under_way = [OpenRefund.model_validate(dict(row)) for row in found]
+    for refund in under_way:
+        await abandon(connection, refund, reason=reason, by=by)
+    return under_way
+
+
 async def given_up(connection: AsyncConnection, order_id: str, generation: int) -> str:
     """Who gave a refund up, and why; empty when nobody did."""
     found = await connection.execute(

@@ -1,7 +1,7 @@
 """What PostgreSQL can keep: text without NUL characters and without halves of surrogate pairs.
 
-Models, tools, web pages and people send both. The engine applies this to every value of every
-statement, so that no caller has to think of it.
+Models, tools, web pages and people send both, and secrets as well, which are not kept either. The
+engine applies this to every value of every statement, so that no caller has to think of it.
 """
 
 import json
@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from durable_agents.models.redaction import SECRETS
 
 REPLACEMENT = "\ufffd"  # not left out: else an id with a NUL would be taken for another id
 
@@ -70,7 +72,7 @@ def _clean_parameters(
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return storable(value)
+        return SECRETS.redact_stored(storable(value))
     if isinstance(value, Mapping):
         items = cast(Mapping[Any, Any], value).items()
         return {_cleaned(name): _cleaned(item) for name, item in items}

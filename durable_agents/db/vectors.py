@@ -14,6 +14,7 @@ from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import ColumnElement, cast, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from durable_agents.db.bounded_connection import without_bound
 from durable_agents.db.engine import Database
 from durable_agents.db.tables import Chunk
 
@@ -118,6 +119,7 @@ async def build_index(database: Database, model: str) -> bool:
             return False
         try:
             await connection.execute(text("SET statement_timeout = 0"))
+            await without_bound(connection)
             return await _build(connection, model)
         finally:
             await connection.invalidate()  # gives the lock and the setting back

@@ -28,6 +28,7 @@ class JobServices:
         model: The model's client, which retries nothing.
         asker: Asks models, and records what that used.
         fetch_allow: Exact host:port pairs that fetching may reach although they are private.
+        fetch_only: Hosts that alone may be fetched from; any public one when there are none.
     """
 
     database: Database
@@ -36,6 +37,7 @@ class JobServices:
     asker: Asker
     embedder: Embedder | None = None
     fetch_allow: frozenset[str] = frozenset()
+    fetch_only: frozenset[str] = frozenset()
 
 
 @dataclass

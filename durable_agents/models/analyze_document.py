@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from durable_agents.models.base import Deadline, Record
+from durable_agents.models.bounds import SEVERAL_CALLS_S
 from durable_agents.models.status import Usage
 
 SUMMARIES_AT_ONCE = 12
@@ -55,7 +56,7 @@ class DocumentAnalysisInput(Record):
     document_id: str = Field(min_length=1, max_length=200, pattern=r"\S")
     allow_partial: bool = False
     user_id: str = ""
-    deadline_s: Deadline = 3600
+    deadline_s: Deadline = SEVERAL_CALLS_S
     max_tokens: int = Field(default=0, ge=0)
     max_cost_usd: float = Field(default=0, ge=0, allow_inf_nan=False)
     max_calls: int = Field(default=0, ge=0)

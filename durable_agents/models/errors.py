@@ -27,6 +27,7 @@
     │   ├── DatabaseRefusedError      data that does not fit the tables
     │   ├── HttpStatusError           an answer of 4xx
     │   ├── ResponseTooLargeError
+    │   ├── PayloadTooLargeError      a value that is larger than the payload store takes
     │   ├── BudgetExceededError
     │   ├── QuotaSizeError            a call that is larger than its quota
     │   ├── DeadlineExceededError
@@ -36,6 +37,8 @@
         ├── QuotaWaitError            a quota is used up: later, and no failure
         ├── ServiceUnavailableError   the same for any other service
         ├── PaymentUnavailableError   the same for a payment gateway: it may have charged
+        ├── PayloadKeyError           an encrypted value whose key is not here, or is another one
+        ├── PayloadLostError          a value whose bytes are not in the payload store, or damaged
         └── DatabaseUnavailableError
 
 An error's class decides whether it is retried; its name is what history records as its type.
@@ -158,8 +161,12 @@ class ResponseTooLargeError(FinalError):
     """A body is larger than what may be read."""
 
 
+class PayloadTooLargeError(FinalError):
+    """A value is larger than what the payload store takes."""
+
+
 class BudgetExceededError(FinalError):
-    """A run has used up what it may spend."""
+    """A run has used up what it may spend, or its tenant what it may spend in a day."""
 
 
 class QuotaSizeError(FinalError):
@@ -217,3 +224,11 @@ class PaymentUnavailableError(TransientError):
 
 class DatabaseUnavailableError(TransientError):
     """The database does not answer."""
+
+
+class PayloadKeyError(TransientError):
+    """An encrypted value cannot be read with the keys that are here; with the right one it can."""
+
+
+class PayloadLostError(TransientError):
+    """A value's bytes are not in the payload store, or are damaged; a backup brings them back."""

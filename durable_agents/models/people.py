@@ -4,7 +4,7 @@ from datetime import datetime
 
 from durable_agents.models.base import Record
 
-REVIEWER, ADMIN = "reviewer", "admin"
+REVIEWER, ADMIN, OPERATOR = "reviewer", "admin", "operator"
 
 
 class Person(Record):

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from durable_agents.models.base import Deadline, Record
+from durable_agents.models.bounds import ONE_CALL_S
 from durable_agents.models.notifications import NotificationStatus
 from durable_agents.models.status import Usage
 
@@ -17,7 +18,7 @@ class UserTask(Record):
 class TaskInput(UserTask):
     """Whose task to process. A task that is done already is processed anew."""
 
-    deadline_s: Deadline = 600
+    deadline_s: Deadline = ONE_CALL_S
 
 
 class TaskResult(Record):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from durable_agents.models.approval import DAY_S, ApprovalOptions
 from durable_agents.models.base import Deadline, Record
+from durable_agents.models.bounds import MOST_ROUNDS_OF_A_TASK, ROUNDS, SEVERAL_CALLS_S
 from durable_agents.models.conversation import MAX_TASK_CHARS
 from durable_agents.models.status import Usage
 
@@ -27,8 +28,8 @@ class ReActInput(Record):
     agent: str = "assistant"
     user_id: str = ""
     thread: int = Field(default=0, ge=0)
-    max_rounds: int = Field(default=5, ge=1, le=10_000)
-    deadline_s: Deadline = 3600
+    max_rounds: int = Field(default=ROUNDS, ge=1, le=MOST_ROUNDS_OF_A_TASK)
+    deadline_s: Deadline = SEVERAL_CALLS_S
     max_tokens: int = Field(default=0, ge=0)
     max_cost_usd: float = Field(default=0, ge=0, allow_inf_nan=False)
     max_calls: int = Field(default=0, ge=0)

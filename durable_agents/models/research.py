@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from durable_agents.models.base import Deadline, Record
+from durable_agents.models.bounds import MOST_REFINEMENTS, REFINEMENTS, SEVERAL_CALLS_S
 from durable_agents.models.status import Usage
 
 MAX_QUERY_CHARS = 4000
@@ -42,10 +43,10 @@ class ResearchInput(Record):
     """
 
     query: str = Field(min_length=1, max_length=MAX_QUERY_CHARS, pattern=r"\S")
-    max_rounds: int = Field(default=3, ge=0, le=20)
+    max_rounds: int = Field(default=REFINEMENTS, ge=0, le=MOST_REFINEMENTS)
     threshold: float = Field(default=0.8, ge=0, le=1)
     user_id: str = ""
-    deadline_s: Deadline = 3600
+    deadline_s: Deadline = SEVERAL_CALLS_S
     max_tokens: int = Field(default=0, ge=0)
     max_cost_usd: float = Field(default=0, ge=0)
     max_calls: int = Field(default=0, ge=0)

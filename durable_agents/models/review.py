@@ -7,6 +7,7 @@ from pydantic import Field
 
 from durable_agents.models.approval import DAY_S, ApprovalOptions
 from durable_agents.models.base import Deadline, Record
+from durable_agents.models.bounds import MOST_REVISIONS, REVISIONS
 from durable_agents.models.status import Usage
 
 ReviewEnd = Literal["approved", "rejected", "expired"]
@@ -23,7 +24,7 @@ class ReviewInput(Record):
     """
 
     task_id: str = Field(min_length=1, max_length=200, pattern=r"\S")
-    max_revisions: int = Field(default=3, ge=0, le=100)
+    max_revisions: int = Field(default=REVISIONS, ge=0, le=MOST_REVISIONS)
     decision_deadline_s: Deadline = 3 * DAY_S
     user_id: str = ""
     deadline_s: Deadline = 30 * DAY_S

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from durable_agents.models.base import Deadline, Record
+from durable_agents.models.bounds import MOST_ROUNDS, ROUNDS, SEVERAL_CALLS_S
 from durable_agents.models.conversation import MAX_TASK_CHARS
 from durable_agents.models.react import StopReason, ToolUse
 from durable_agents.models.status import Usage
@@ -13,13 +14,17 @@ class RoutingInput(Record):
 
     A classification that is less sure than `threshold` (0 to 1) goes to the general agent.
     `max_rounds` bounds the rounds of think, act, observe; `deadline_s` (seconds) the whole run.
+    `max_tokens`, `max_cost_usd` and `max_calls` are its budget; 0 sets no bound.
     """
 
     message: str = Field(min_length=1, max_length=MAX_TASK_CHARS, pattern=r"\S")
     user_id: str = Field(default="", max_length=200)
     threshold: float = Field(default=0.6, ge=0, le=1)
-    max_rounds: int = Field(default=5, ge=1, le=50)
-    deadline_s: Deadline = 3600
+    max_rounds: int = Field(default=ROUNDS, ge=1, le=MOST_ROUNDS)
+    deadline_s: Deadline = SEVERAL_CALLS_S
+    max_tokens: int = Field(default=0, ge=0)
+    max_cost_usd: float = Field(default=0, ge=0, allow_inf_nan=False)
+    max_calls: int = Field(default=0, ge=0)
 
 
 class RoutingResult(Record):

@@ -9,6 +9,9 @@ from durable_agents.models.base import Record
 
 Verdict = Literal["retry", "abandon"]
 
+ABANDONED = "CompensationAbandoned"
+"""What the table of errors calls a compensation that a person gave up."""
+
 
 class CompensationDecision(Record):
     """Given by a person: who decides, and why. To abandon needs a reason.
@@ -95,10 +98,12 @@ class Undone(Record):
 class SagaOutcome(Record):
     """What a run did, what of it stands undone (in that order), and what a person gave up.
 
-    `notes` are for a person to read: what another run had undone before, or keeps.
+    `notes` are for a person to read: what another run had undone before, or keeps. `open` are the
+    steps, also those under way, that the run would undo if it ended now.
     """
 
     done: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
     abandoned: tuple[AbandonedCompensation, ...] = ()
     notes: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()

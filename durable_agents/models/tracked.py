@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from durable_agents.models.base import Deadline, Record
+from durable_agents.models.bounds import ONE_CALL_S
 
 RowStatus = Literal["running", "completed", "failed", "cancelled", "terminated", "timed_out"]
 
@@ -14,7 +15,7 @@ class TrackedInput(Record):
 
     task_id: str = Field(min_length=1, max_length=200, pattern=r"\S")
     user_id: str = ""
-    deadline_s: Deadline = 600
+    deadline_s: Deadline = ONE_CALL_S
 
 
 class TrackedResult(Record):

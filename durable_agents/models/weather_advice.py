@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from durable_agents.models.base import Deadline, Record
+from durable_agents.models.bounds import ONE_CALL_S
 from durable_agents.models.status import Usage
 
 
@@ -11,7 +12,7 @@ class WeatherAdviceInput(Record):
 
     city: str = Field(min_length=1, max_length=200, pattern=r"\S")
     user_id: str = ""
-    deadline_s: Deadline = 600
+    deadline_s: Deadline = ONE_CALL_S
 
 
 class Weather(Record):

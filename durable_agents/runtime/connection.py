@@ -9,23 +9,34 @@ import asyncio
 import functools
 import os
 import socket
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pydantic
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
+from temporalio.client import Client, HeaderCodecBehavior
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime, TelemetryConfig
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode
 
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
 from durable_agents.runtime.activity_interceptor import ActivityDefaults
-from durable_agents.runtime.converter import DATA_CONVERTER
+from durable_agents.runtime.converter import DATA_CONVERTER, data_converter
+from durable_agents.runtime.encryption import read_keys
+from durable_agents.runtime.payload_storage import payloads_of, saved_storage, storage_of
 from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.unversioned import MaybeVersioned
 from durable_agents.runtime.workflow_interceptor import WorkflowDefaults
 
+if TYPE_CHECKING:
+    from durable_agents.db.engine import Database
+
 CONNECT_TIMEOUT_S = 10
+# A connection that has gone silent is noticed after 20 s and not after 45. A server takes a ping
+# more often than every 10 s (`frontend.keepAliveMinTime`) for an attack.
+KEEP_ALIVE = KeepAliveConfig(interval_millis=15_000, timeout_millis=5_000)
 PROBE_TIMEOUT_S = 2
 
 START_HINT = (
@@ -34,22 +45,54 @@ START_HINT = (
 )
 
 
-def plugin() -> SimplePlugin:
-    """What client, worker and replayer have in common."""
-    return SimplePlugin(
+def plugin(converter: DataConverter = DATA_CONVERTER) -> SimplePlugin:
+    """What client, worker and replayer have in common.
+
+    Args:
+        converter: That of a process with keys or a store (`converter_of`), or of a saved history
+            that carries payloads (`replay_converter`).
+    """
+    return MaybeVersioned(
         "durable-agents",
-        data_converter=DATA_CONVERTER,
+        data_converter=converter,
         interceptors=[ActivityDefaults(), WorkflowDefaults()],
         workflow_failure_exception_types=[pydantic.ValidationError, DurableAgentsError],
     )
 
 
-async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
+def converter_of(settings: Settings, *, database: "Database | None" = None) -> DataConverter:
+    """The converter of a process: with its keys and its payload store.
+
+    Args:
+        settings: What is configured.
+        database: The open database, where a process has one; else one is opened for each use.
+
+    Raises:
+        ConfigurationError: PAYLOAD_KEYS or PAYLOAD_STORE is not usable.
+    """
+    keys = read_keys(settings.payload_keys.get_secret_value())
+    return data_converter(keys, storage_of(settings, database))
+
+
+def replay_converter(settings: Settings, history: str) -> DataConverter:
+    """The converter that reads a saved history: with the keys, and the payloads that it carries.
+
+    Raises:
+        ConfigurationError: PAYLOAD_KEYS is not usable.
+    """
+    keys = read_keys(settings.payload_keys.get_secret_value())
+    return data_converter(keys, saved_storage(payloads_of(history)))
+
+
+async def connect(
+    settings: Settings, *, runtime: Runtime | None = None, database: "Database | None" = None
+) -> Client:
     """Connect to the Temporal server, and see that it has the namespace.
 
     Args:
         settings: Where it is.
         runtime: The SDK's core, where a process has one of its own.
+        database: The open database, where a process has one: for the payload store.
 
     Raises:
         ConfigurationError: No server is named, none answers, or it refuses.
@@ -60,13 +103,17 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Clie
         raise ConfigurationError(f"No Temporal server is running here. {START_HINT}")
     namespace = config.get("namespace") or settings.temporal_namespace
     config["target_host"], config["namespace"] = address, namespace
+    settings = settings.model_copy(update={"temporal_namespace": namespace})
+    converter = converter_of(settings, database=database)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             client = await Client.connect(
                 **config,
-                plugins=[plugin()],
-                runtime=runtime or _quiet_runtime(),
+                plugins=[plugin(converter)],
+                header_codec_behavior=HeaderCodecBehavior.CODEC,
+                runtime=runtime or quiet_runtime(),
                 identity=f"{os.getpid()}@{socket.gethostname()[:12]}",
+                keep_alive_config=KEEP_ALIVE,
             )
             await client.workflow_service.describe_namespace(
                 DescribeNamespaceRequest(namespace=namespace)
@@ -82,7 +129,7 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Clie
 
 
 @functools.cache
-def _quiet_runtime() -> Runtime:
+def quiet_runtime() -> Runtime:
     """The SDK's core without its log, which would go to standard output: that is for results."""
     return Runtime(telemetry=TelemetryConfig(logging=None))
 

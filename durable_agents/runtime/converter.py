@@ -5,6 +5,7 @@ changes its value.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,9 +17,14 @@ from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
     DefaultPayloadConverter,
+    ExternalStorage,
     JSONPlainPayloadConverter,
 )
 from temporalio.exceptions import ApplicationError
+
+from durable_agents.models.redaction import SECRETS
+from durable_agents.runtime.encryption import EncryptionCodec
+from durable_agents.runtime.payload_failures import EncodedFailures, NamedFailures
 
 MISFIT = "ValidationError"
 """What history names the failure of JSON that does not fit."""
@@ -27,13 +33,13 @@ _SERIALIZER = SchemaSerializer(any_schema())
 
 
 class CompactJSONPayloadConverter(PydanticJSONPlainPayloadConverter):
-    """Writes JSON without defaults, reads it with cached type adapters."""
+    """Writes JSON without defaults and without secrets, reads it with cached type adapters."""
 
     def to_payload(self, value: Any) -> Payload | None:
         """Serialize a value."""
         return Payload(
             metadata={"encoding": self.encoding.encode()},
-            data=_SERIALIZER.to_json(value, exclude_defaults=True),
+            data=SECRETS.redact_bytes(_SERIALIZER.to_json(value, exclude_defaults=True)),
         )
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
@@ -71,5 +77,24 @@ def _told(error: ValidationError) -> str:
 
 
 DATA_CONVERTER = dataclasses.replace(
-    DataConverter.default, payload_converter_class=CompactPayloadConverter
+    DataConverter.default,
+    payload_converter_class=CompactPayloadConverter,
+    payload_codec=EncryptionCodec({}),
+    failure_converter_class=NamedFailures,
 )
+"""Without keys and without a store; what was encrypted it refuses by name."""
+
+
+def data_converter(keys: Mapping[str, bytes], storage: ExternalStorage | None) -> DataConverter:
+    """The converter of a process.
+
+    Args:
+        keys: What encrypts, if anything; see `runtime.encryption`.
+        storage: Where large payloads lie.
+    """
+    return dataclasses.replace(
+        DATA_CONVERTER,
+        payload_codec=EncryptionCodec(keys),
+        failure_converter_class=EncodedFailures if keys else NamedFailures,
+        external_storage=storage,
+    )

@@ -1,5 +1,7 @@
 """Log lines as text for people or JSON for machines; both say which workflow, run and step.
 
+Secrets are taken out of every line, of its message as of a traceback.
+
 A failure that has a name of ours is one line: its sentence says all there is to know. Anything
 else comes with its traceback.
 """
@@ -16,6 +18,7 @@ from temporalio import activity, workflow
 from temporalio.exceptions import FailureError
 
 from durable_agents.models.errors import DurableAgentsError
+from durable_agents.models.redaction import SECRETS
 
 _PLACES = {
     "workflow": ("workflow_id",),
@@ -84,7 +87,8 @@ class JSONFormatter(logging.Formatter):
             line["error"] = sentence
         elif record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        told = {name: SECRETS.redact(str(value)) for name, value in line.items()}
+        return json.dumps(told, ensure_ascii=False)
 
 
 class TextFormatter(logging.Formatter):
@@ -102,4 +106,4 @@ class TextFormatter(logging.Formatter):
             text += f" [{place}]"
         if record.exc_info and not sentence:
             text += "\n" + self.formatException(record.exc_info)
-        return text
+        return SECRETS.redact(text)

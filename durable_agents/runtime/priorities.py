@@ -4,15 +4,14 @@ Activities and child workflows have the priority of the run that starts them, an
 that goes on for another: the server and the SDK see to that.
 """
 
-import hashlib
 from collections.abc import Mapping
 
 from temporalio.common import Priority
 
+from durable_agents.models.tenants import tenant_key
+
 FIRST, DEFAULT, LAST = 1, 3, 5
 """Priorities: those with a smaller number come first. The server's own numbers."""
-
-_LONGEST_KEY = 64  # bytes, says the server
 
 
 def priority_of(
@@ -29,12 +28,4 @@ def priority_of(
     if not tenant:
         return Priority(priority_key=priority)
     weight = (weights or {}).get(tenant)
-    return Priority(priority_key=priority, fairness_key=_key(tenant), fairness_weight=weight)
-
-
-def _key(tenant: str) -> str:
-    """The tenant's name, or its digest where that is too long for the server."""
-    named = tenant.encode()
-    if len(named) <= _LONGEST_KEY:
-        return tenant
-    return hashlib.sha256(named).hexdigest()
+    return Priority(priority_key=priority, fairness_key=tenant_key(tenant), fairness_weight=weight)

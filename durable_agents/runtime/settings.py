@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_core import PydanticCustomError
 
 from durable_agents.models.errors import ConfigurationError
+from durable_agents.models.redaction import SECRETS
+from durable_agents.runtime.kept_secrets import secrets_of
 from durable_agents.runtime.named_numbers import NamedNumbers, QuotaNumbers
 
 SIMULATOR_MODEL = "simulator-extractive-1"
@@ -57,11 +59,16 @@ class Settings(BaseModel):
     quotas: QuotaNumbers = Field(default_factory=dict[str, float])  # calls a second
     model_tokens_per_minute: NamedNumbers = Field(default_factory=dict[str, float])
     tenant_weights: NamedNumbers = Field(default_factory=dict[str, float])
+    # What a tenant may spend in a day (UTC); `*` is every tenant that is not named.
+    tenant_daily_tokens: NamedNumbers = Field(default_factory=dict[str, float])
+    tenant_daily_usd: NamedNumbers = Field(default_factory=dict[str, float])
+    tenant_daily_calls: NamedNumbers = Field(default_factory=dict[str, float])
     geocoding_url: str = "https://geocoding-api.open-meteo.com"
     forecast_url: str = "https://api.open-meteo.com"
     simulator: Literal["", "on", "off"] = ""
     simulator_url: str = ""
     fetch_allow: tuple[str, ...] = ()
+    fetch_only: tuple[str, ...] = ()  # where it is set, nothing else may be fetched
     state_dir: Path = Path("var")
 
     # Notifications: addresses as Apprise spells them, separated by commas; they hold secrets.
@@ -77,6 +84,15 @@ class Settings(BaseModel):
 
     # What signs sessions and decisions: the same for all processes, known to nobody else.
     signing_key: SecretStr = SecretStr("")
+
+    # What encrypts histories: ID:KEY,OLDER:KEY, the first encrypts and all decrypt; empty: nothing.
+    payload_keys: SecretStr = SecretStr("")
+
+    # Where payloads lie that are larger than the threshold, in bytes. The server's limit is 2 MB.
+    payload_store: Literal["postgresql", "s3"] = "postgresql"
+    payload_store_threshold: int = Field(default=128 * 1024, ge=1024, le=1024 * 1024)
+    payload_store_bucket: str = ""
+    payload_store_endpoint: str = ""
 
     # The reviewers' page. `inbox_url` is where people reach it, for links; proxies are the
     # addresses whose word is taken for where a request comes from.
@@ -94,7 +110,9 @@ class Settings(BaseModel):
     health_port: int = Field(default=8231, ge=0, le=65535)
     sqlite_synchronous: Literal["FULL", "NORMAL"] = "FULL"
 
-    # Workers.
+    # Workers. Those with a build id get work only while it is current: `durable-agents versions`.
+    worker_deployment_name: str = Field(default="durable-agents", pattern=r"^[A-Za-z0-9][\w-]*$")
+    worker_build_id: str = Field(default="", pattern=r"^([A-Za-z0-9][\w.-]{0,99})?$")
     database_pool_size: int = Field(default=10, ge=1)
     worker_sandbox: Literal["on", "off"] = "on"
     worker_shutdown_grace_s: float = Field(default=10, gt=0)
@@ -151,7 +169,7 @@ class Settings(BaseModel):
         dotenv: Path | None = Path(".env"),
         use_run_file: bool = True,
     ) -> "Settings":
-        """Read the settings of this process.
+        """Read the settings of this process, and have their secrets kept out of what it writes.
 
         Args:
             environ: The environment; `os.environ` when left out.
@@ -166,7 +184,7 @@ class Settings(BaseModel):
         names = cls.model_fields.keys() - {"temporal_dotenv"}
         given: dict[str, Any] = {n: values[n.upper()] for n in names if n.upper() in values}
         given["temporal_dotenv"] = {n: v for n, v in filed.items() if n.startswith("TEMPORAL_")}
-        for name in ("fetch_allow", "inbox_proxies"):
+        for name in ("fetch_allow", "fetch_only", "inbox_proxies"):
             if name in given:
                 parts = (part.strip() for part in str(given[name]).split(","))
                 given[name] = tuple(part for part in parts if part)
@@ -178,9 +196,10 @@ class Settings(BaseModel):
         if given.get("simulator_url") and given.get("simulator") != "off":
             given = _simulated(given)
         settings = cls._validated(given)
-        if not use_run_file:
-            return settings
-        return cls._validated(_filled_from_run_file(given, settings))
+        if use_run_file:
+            settings = cls._validated(_filled_from_run_file(given, settings))
+        SECRETS.keep(secrets_of(settings, values))
+        return settings
 
     @classmethod
     def _validated(cls, given: Mapping[str, Any]) -> "Settings":

@@ -16,6 +16,7 @@ from durable_agents.simulator.messages import (
     refusal_of_format,
     refusal_of_messages,
 )
+from durable_agents.simulator.obeying import obey
 from durable_agents.simulator.openai_errors import OpenAIRequestError, malformed
 from durable_agents.simulator.planning import Call, looped_call, plan
 from durable_agents.simulator.reading import Reading
@@ -81,6 +82,8 @@ def complete_wrongly(request: ChatRequest, fault: Fault) -> Completion:
             name = call.name if call else "no_such_tool"
             arguments = fault.text if fault.text is not None else '{"unexpected": "argument"}'
             return Completion(tool_calls=[(name, arguments)], finish_reason="tool_calls")
+        case "obey":
+            return obey(request) or complete(request)
         case "cut_short":
             return _cut_short(complete(request))
         case "too_long":

@@ -23,9 +23,10 @@ Kind = Literal[
     "too_long",
     "bad_arguments",
     "unknown_tool",
+    "obey",
 ]
 _ONLY_CHAT = frozenset(
-    {"cut_short", "refusal", "loop", "too_long", "bad_arguments", "unknown_tool"}
+    {"cut_short", "refusal", "loop", "too_long", "bad_arguments", "unknown_tool", "obey"}
 )
 
 

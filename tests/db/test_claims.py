@@ -347,3 +347,19 @@ async def test_a_report_of_nothing_known_changes_nothing(database: Database) -> 
         report = LaneReport(job_id=10**12, fence=1, outcome="failed")
 
         assert await reports.settle(connection, report) is None
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+async def test_a_claim_whose_answer_was_lost_gets_its_job_although_there_is_no_other(
+    database: Database, is_paused: bool
+) -> None:
+    pool = await new_pool(database)
+    await enqueue(database, pool, [job()])
+    lane = await Lane(database, pool).begin()
+    first = await lane.claim("same")
+    async with database.transaction() as connection:
+        await pools.configure(connection, pool, is_paused=is_paused)
+
+    again = await lane.claim("same")
+
+    assert again == first

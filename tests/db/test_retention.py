@@ -1,149 +1,123 @@
-"""Finished jobs are put away in time, and those of a batch together."""
+"""What is deleted by age, and what stays whatever its age."""
 
-import secrets
+import uuid
+from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
-from durable_agents.db import batches, jobs, pools, retention
-from durable_agents.db.engine import Database
-from durable_agents.models.jobs import OnComplete
-from tests.db.pooling import Lane, enqueue, job, new_pool
-
-DAY = 86_400
+from durable_agents.db.retention import KINDS, purge_table
+from tests.db.kept import OLD, YOUNG, Rows, empty_rows
 
 
-async def pool_that_keeps(database: Database, seconds: int) -> str:
-    pool = await new_pool(database)
-    async with database.statement() as connection:
-        await pools.configure(connection, pool, retention_s=seconds)
-    return pool
+@pytest.fixture(scope="module")
+async def rows(database_url: str) -> AsyncIterator[Rows]:
+    async with empty_rows(database_url) as opened:
+        yield opened
 
 
-async def a_batch(database: Database, pool: str, *, sealed: bool, count: int = 2) -> str:
-    """A batch with jobs."""
-    batch = f"batch-{secrets.token_hex(4)}"
-    told = OnComplete(workflow_id="w", signal="s")
-    async with database.transaction() as connection:
-        await batches.open_batch(connection, batch, pool=pool, on_complete=told)
-        await jobs.enqueue(connection, pool, [job() for _ in range(count)], batch=batch)
-        if sealed:
-            await batches.seal(connection, batch)
-    return batch
+async def purge(
+    rows: Rows, kind: str, kept: Collection[str] = (), *, delete: bool = True, window: int = 2
+) -> int:
+    """Purge what is older than 90 days, in small windows."""
+    before = datetime.now(UTC) - timedelta(days=90)
+    return sum(
+        [
+            await purge_table(
+                rows.database,
+                replace(table, window=window),
+                before=before,
+                kept=kept,
+                delete=delete,
+            )
+            for table in KINDS[kind]
+        ]
+    )
 
 
-async def purge(database: Database) -> None:
-    async with database.statement() as connection:
-        await retention.purge(connection)
+async def test_old_threads_go_with_their_messages_and_young_ones_stay(rows: Rows) -> None:
+    old = [await rows.thread() for _ in range(5)]
+    young = await rows.thread(age=YOUNG)
+    continued = await rows.thread()
+    await rows.run(
+        "UPDATE messages SET created_at = now() WHERE thread_id = :it AND index = 1",
+        it=continued,
+    )
+
+    counted = await purge(rows, "threads", delete=False)
+    deleted = await purge(rows, "threads")
+
+    assert (counted, deleted) == (len(old), len(old))
+    assert await rows.count("threads", "thread_id IN (:a, :b)", a=young, b=continued) == 2
+    assert await rows.count("messages") == 4
 
 
-async def change(database: Database, statement: str, batch: str, days: float = 0) -> None:
-    async with database.statement() as connection:
-        await connection.execute(text(statement), {"batch": batch, "seconds": days * DAY})
+async def test_what_a_kept_run_wrote_stays_whatever_its_age(rows: Rows) -> None:
+    run, other = str(uuid.uuid4()), str(uuid.uuid4())
+    thread = await rows.thread(run=run)
+    for one in (run, other):
+        await rows.effect(f"{one}/file_ticket/abc/1", run=str(uuid.uuid4()))
+        await rows.call(run=one)
+        await rows.request(run=one)
+
+    told = [await purge(rows, kind, [run]) for kind in ("threads", "effects", "usage", "approvals")]
+
+    assert told == [0, 1, 1, 1]
+    assert await rows.count("threads", "thread_id = :it", it=thread) == 1
+    assert await rows.count("effects", "key LIKE :it", it=f"{run}%") == 1
+    assert await rows.count("approval_decisions") == 1
 
 
-async def left_of(database: Database, batch: str) -> int:
-    async with database.statement() as connection:
-        return sum((await batches.counts(connection, batch)).values())
+async def test_effects_that_guard_orders_and_conversations_are_never_too_old(rows: Rows) -> None:
+    keys = ("order/77/charge", "support/thread-5/ticket")
+    for key in keys:
+        await rows.effect(key, run=str(uuid.uuid4()))
+
+    await purge(rows, "effects")
+
+    assert await rows.count("effects", "key IN (:a, :b)", a=keys[0], b=keys[1]) == 2
 
 
-OLDER = "UPDATE {} = {} - make_interval(secs => :seconds) WHERE batch = :batch"
-FINISHED_OLDER = OLDER.format("jobs SET finished_at", "finished_at")
-CREATED_OLDER = OLDER.format("job_batches SET created_at", "created_at")
-TOLD = "UPDATE job_batches SET tell_at = NULL, told_at = now() WHERE batch = :batch"
+async def test_requests_that_wait_and_notifications_that_are_uncertain_stay(rows: Rows) -> None:
+    waiting = await rows.request(run=str(uuid.uuid4()), status="pending")
+    for status in ("uncertain", "sending", "sent"):
+        await rows.run(
+            "INSERT INTO notifications (key, user_id, title, body, status, run_id, claimed_at) "
+            "VALUES (:key, 'u', 't', 'b', :status, 'r', now() - make_interval(days => :age))",
+            age=OLD,
+            key=f"k-{status}",
+            status=status,
+        )
+
+    await purge(rows, "approvals")
+    deleted = await purge(rows, "notifications")
+
+    assert deleted == 1
+    assert await rows.count("notifications") == 2
+    assert await rows.count("approval_requests", "request_id = :it", it=waiting) == 1
 
 
-async def test_jobs_of_a_batch_that_still_runs_are_kept(database: Database) -> None:
-    pool = await pool_that_keeps(database, 0)
-    batch = await a_batch(database, pool, sealed=True, count=3)
-    lane = await Lane(database, pool).begin()
-    await lane.finish(await lane.claim())
-    held = await lane.claim()
-    alone = await enqueue(database, pool, [job(priority=1)])
-    await lane.finish(await lane.claim())
+async def test_a_purge_that_was_stopped_goes_on_where_rows_are_left(rows: Rows) -> None:
+    for _ in range(4):
+        await rows.call(run=str(uuid.uuid4()))
+    table = replace(KINDS["usage"][0], window=2)
+    before = datetime.now(UTC) - timedelta(days=90)
+    await rows.run(
+        "DELETE FROM llm_calls WHERE llm_call_id = (SELECT min(llm_call_id) FROM llm_calls "
+        "WHERE created_at < now() - make_interval(days => :age))",
+        age=90,
+    )
 
-    await purge(database)
+    again = await purge_table(rows.database, table, before=before, kept=())
+    nothing = await purge_table(rows.database, table, before=before, kept=())
 
-    assert await left_of(database, batch) == 3
-    await lane.finish(held)
-    async with database.statement() as connection:
-        assert {row.job_id for row in await jobs.list_jobs(connection, pool)}.isdisjoint(alone)
-
-
-async def test_jobs_of_a_batch_that_is_being_filled_are_kept_but_not_for_ever(
-    database: Database,
-) -> None:
-    pool = await pool_that_keeps(database, 0)
-    batch = await a_batch(database, pool, sealed=False)
-    await (await Lane(database, pool).begin()).drain()
-
-    await purge(database)
-    during = await left_of(database, batch)
-    await change(database, CREATED_OLDER, batch, days=7.1)
-    await purge(database)
-
-    assert (during, await left_of(database, batch)) == (2, 0)
+    assert (again >= 3, nothing) == (True, 0)
 
 
-async def test_the_jobs_of_a_batch_go_together_when_its_last_one_was_kept_long_enough(
-    database: Database,
-) -> None:
-    pool = await pool_that_keeps(database, DAY)
-    batch = await a_batch(database, pool, sealed=True)
-    lane = await Lane(database, pool).begin()
-    await lane.finish(await lane.claim())
-    await change(database, FINISHED_OLDER, batch, days=2)
-    await lane.finish(await lane.claim())
-    await change(database, CREATED_OLDER, batch, days=2)
+@pytest.mark.parametrize("kind", sorted(KINDS))
+async def test_every_kind_can_be_counted_and_deleted(rows: Rows, kind: str) -> None:
+    counted = await purge(rows, kind, delete=False, window=2000)
 
-    await purge(database)
-    after_the_last = await left_of(database, batch)
-    await change(database, FINISHED_OLDER, batch, days=2)
-    await purge(database)
-
-    assert (after_the_last, await left_of(database, batch)) == (2, 0)
-    async with database.statement() as connection:
-        query = text("SELECT count(*) FROM job_batches WHERE batch = :batch")
-        assert await connection.scalar(query, {"batch": batch}) == 0
-
-
-@pytest.mark.parametrize("told", [True, False])
-async def test_a_batch_whose_end_is_still_to_be_told_is_kept(
-    database: Database, told: bool
-) -> None:
-    pool = await pool_that_keeps(database, 0)
-    batch = await a_batch(database, pool, sealed=True)
-    await (await Lane(database, pool).begin()).drain()
-    async with database.statement() as connection:
-        await batches.note_all_complete(connection, pool)
-    if told:
-        await change(database, TOLD, batch)
-
-    await purge(database)
-
-    assert await left_of(database, batch) == (0 if told else 2)
-
-
-async def test_finished_jobs_are_put_away_when_their_time_is_over(database: Database) -> None:
-    pool, kept = await pool_that_keeps(database, 0), await new_pool(database)
-    for name in (pool, kept):
-        await enqueue(database, name, [job(), job(priority=5)])
-        lane = await Lane(database, name).begin()
-        await lane.finish(await lane.claim())
-
-    async with database.statement() as connection:
-        await retention.purge(connection)
-        after = [(await pools.status(connection, name)).counts for name in (pool, kept)]
-
-    assert after == [{"queued": 1}, {"done": 1, "queued": 1}]
-
-
-async def test_a_job_whose_end_is_still_to_be_told_is_kept(database: Database) -> None:
-    pool = await pool_that_keeps(database, 0)
-    told = OnComplete(workflow_id="w", signal="s")
-    await enqueue(database, pool, [job(on_complete=told)])
-    await (await Lane(database, pool).begin()).drain()
-
-    async with database.statement() as connection:
-        await retention.purge(connection)
-        assert (await pools.status(connection, pool)).counts == {"done": 1}
+    assert await purge(rows, kind, window=2000) == counted
+    assert await purge(rows, kind, delete=False, window=2000) == 0

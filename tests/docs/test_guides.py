@@ -1,7 +1,8 @@
 """The guides, tried as they are written: pasted into a copy of the checkout, and run there.
 
 Departures: the worker is started by the test and not by `durable-agents up`, in a namespace of
-its own, and `python -m tests.histories.record` records the guide's own histories alone.
+its own, and `python -m tests.histories.record` uses the servers of the tests, and records the
+guide's own histories alone where no name is given.
 """
 
 import asyncio
@@ -17,12 +18,13 @@ from durable_agents.runtime.settings import Settings
 from tests.commanding import COMMAND, Commands, Ended, make_namespace
 from tests.docs.guides import ROOT, Change, Shown, copy_checkout, steps_of
 
-GUIDES = ("add-an-agent", "add-a-tool", "add-a-flow")
+GUIDES = ("add-an-agent", "add-a-tool", "add-a-flow", "changing-workflows")
 PACKAGES = ("durable_agents", "activities", "workflows", "workers", "starters", "tests")
 RECORD = "python -m tests.histories.record"
 RECORD_NEW = """
 import asyncio
-from tests.histories.record import FOLDER, SCENES, connect, play, write
+import sys
+from tests.histories.record import FOLDER, SCENES, connect, play, selected, write
 from tests.steering import Simulator
 from durable_agents.db.engine import Database
 from durable_agents.runtime.ending import end_process
@@ -32,9 +34,10 @@ async def main():
     settings = Settings.load()
     database = Database(settings.database_url.get_secret_value())
     client, simulator = await connect(settings), Simulator(settings.simulator_url)
-    for scene in SCENES:
-        if not (FOLDER / f"{scene.name}.json").exists():
-            await write(FOLDER, await play(client, scene, simulator, database))
+    names = sys.argv[1:]
+    new = [scene for scene in SCENES if not (FOLDER / f"{scene.name}.json").exists()]
+    for scene in selected(names) if names else new:
+        await write(FOLDER, await play(client, scene, simulator, database))
     await simulator.close()
     await database.close()
 
@@ -53,8 +56,8 @@ class Checkout:
     async def run(self, line: str) -> Ended:
         """Run a line of a guide."""
         program, *args = shlex.split(line)
-        if line == RECORD:
-            return await self.command.program(sys.executable, "-c", RECORD_NEW)
+        if line.startswith(RECORD) and "--release" not in args:
+            return await self.command.program(sys.executable, "-c", RECORD_NEW, *args[2:])
         known = {"python": sys.executable, "durable-agents": COMMAND}
         return await self.command.program(known[program], *args)
 

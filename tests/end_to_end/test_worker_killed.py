@@ -52,7 +52,7 @@ async def test_a_worker_killed_between_think_and_act_loses_nothing_and_repeats_n
     task = f"My account is A-1001. Please file a ticket: my monitor {word} is broken."
 
     async with supervisor(world, "workflows", "llm") as running:  # nobody runs tools yet
-        handle = await world.start(task, agent="support")
+        handle = await world.start(task, agent="support", user_id="A-1001")
         await runs.until_step(handle, "lookup_account 1.1, file_ticket 1.2")
         await running.kill_worker()
         async with supervisor(world, "tools"):

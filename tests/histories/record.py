@@ -5,7 +5,7 @@ names, select scenes (`python -m tests.histories.record research.writer_fails or
 written anew when its workflow asks for something else than before, or does not replay any more:
 then runs of the release before need `workflow.patched`. Ids, times, and in which order parallel
 steps came along change nothing. What is recorded stands in `tests/histories/scenes`, a module for
-each flow.
+each flow. `--release VERSION` keeps those there are as what that release leaves under way.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
@@ -22,11 +23,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
+from temporalio.common import VersioningBehavior
 from temporalio.worker import Replayer
 
 from durable_agents.db.engine import Database
 from durable_agents.models import queues
-from durable_agents.runtime.connection import connect, plugin
+from durable_agents.runtime.connection import connect, plugin, replay_converter
+from durable_agents.runtime.payload_storage import with_payloads
+from durable_agents.runtime.settings import Settings
 from tests.conftest import early_server, running_services, running_workers
 from tests.histories.scene import SIMULATOR, Handle, Scene
 from tests.histories.scenes import SCENES
@@ -34,6 +38,7 @@ from tests.steering import Simulator
 from workers.registry import WORKFLOWS
 
 FOLDER = Path(__file__).parent
+RELEASED = "released"
 
 _HOST = re.compile(r"127\.0\.0\.1:\d+")
 _PROCESS = re.compile(r"\d+@[\w.-]+")
@@ -59,10 +64,13 @@ async def play(
     found = {scene.name: handle.first_execution_run_id}
     if scene.last:
         found[scene.last] = None
-    return {
-        name: (await client.get_workflow_handle(scene.name, run_id=run).fetch_history()).to_json()
-        for name, run in found.items()
-    }
+    return {name: await _saved(client, scene.name, run) for name, run in found.items()}
+
+
+async def _saved(client: Client, workflow_id: str, run_id: str | None) -> str:
+    """A history as JSON, with the values that are too large for it."""
+    told = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+    return await with_payloads(client.data_converter, told.to_json())
 
 
 def scrubbed(history: str) -> str:
@@ -143,9 +151,42 @@ async def _stands(before: str, now: str) -> bool:
     return asked_for(before) == asked_for(now) and await replays(before)
 
 
+def keep(version: str, folder: Path = FOLDER, *, every_flow: bool = False) -> list[str]:
+    """Keep the histories as those of a release; their names.
+
+    Of flows that are pinned runs end on the workers that they began on, so theirs are left out,
+    unless every flow is asked for: where workers have no version, runs of all flows go on.
+
+    Raises:
+        FileExistsError: The release has its histories already.
+    """
+    follows = {workflow.__name__ for workflow in WORKFLOWS if every_flow or _follows(workflow)}
+    kept = folder / RELEASED / version
+    kept.mkdir(parents=True)
+    names: list[str] = []
+    for file in sorted(folder.glob("*.json")):
+        content = file.read_text(encoding="utf-8")
+        if _type_of(content) in follows:
+            (kept / file.name).write_text(content, encoding="utf-8")
+            names.append(file.stem)
+    return names
+
+
+def _follows(workflow: type) -> bool:
+    """Whether runs go on with the version of the workers that is current."""
+    stated = vars(workflow)["__temporal_workflow_definition"].versioning_behavior
+    return stated == VersioningBehavior.AUTO_UPGRADE
+
+
+def _type_of(history: str) -> str:
+    first = json.loads(history)["events"][0]
+    return first["workflowExecutionStartedEventAttributes"]["workflowType"]["name"]
+
+
 async def replays(history: str) -> bool:
     """Whether the workflows of today would have done what a history tells."""
-    replayer = Replayer(workflows=WORKFLOWS, plugins=[plugin()])
+    ours = plugin(replay_converter(Settings(), history))
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[ours])
     told = WorkflowHistory.from_json("replayed", history)
     result = await replayer.replay_workflow(told, raise_on_replay_failure=False)
     return result.replay_failure is None
@@ -166,8 +207,15 @@ def asked_for(history: str) -> Counter[tuple[str, str, str]]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.histories.record")
     parser.add_argument("names", nargs="*", help="Scenes, or the beginnings of their names.")
+    parser.add_argument("--release", metavar="VERSION", help="Keep what this release leaves.")
+    parser.add_argument("--all", action="store_true", help="With --release: also pinned flows.")
+    given = parser.parse_args()
+    if given.release:
+        for name in keep(given.release, every_flow=given.all):
+            print(f"{name}: kept for runs of {given.release}")
+        sys.exit()
     try:
-        chosen = selected(parser.parse_args().names)
+        chosen = selected(given.names)
     except ValueError as error:
         parser.error(str(error))
     logging.disable(logging.WARNING)

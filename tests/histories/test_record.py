@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.histories import record
-from tests.histories.record import asked_for, replays, selected, write
+from tests.histories.record import asked_for, keep, replays, selected, write
 
 FOLDER = Path(record.__file__).parent
 PARALLEL = (FOLDER / "analyze_document.analysed.json").read_text(encoding="utf-8")
@@ -75,3 +75,19 @@ def test_names_and_their_beginnings_select_scenes() -> None:
 def test_a_name_that_selects_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no scene order"):
         selected(["order.fulfilled", "order.no_such"])
+
+
+def test_of_a_release_the_histories_of_flows_that_follow_new_versions_are_kept(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "order.json").write_text(SERIAL, encoding="utf-8")
+    (tmp_path / "analyse.json").write_text(PARALLEL, encoding="utf-8")  # of a flow that is pinned
+
+    following = keep("1.0.0", tmp_path)
+    every = keep("1.1.0", tmp_path, every_flow=True)
+
+    assert following == ["order"]
+    assert every == ["analyse", "order"]
+    assert (tmp_path / "released" / "1.0.0" / "order.json").read_text(encoding="utf-8") == SERIAL
+    with pytest.raises(FileExistsError):
+        keep("1.0.0", tmp_path)

@@ -172,7 +172,8 @@ async def test_a_tool_that_stays_away_is_an_observation_after_its_attempts(
 
     assert len(steps.called) == 5
     assert [call.outcome for call in result.tool_calls] == ["failed"]
-    assert steps.observed[0].failed == (FailedCall(index=0, reason="Error: It is away."),)
+    told = '<untrusted source="get_weather">\nError: It is away.\n</untrusted>'
+    assert steps.observed[0].failed == (FailedCall(index=0, reason=told),)
 
 
 async def test_a_tool_that_takes_too_long_is_an_observation_after_its_attempts(

@@ -336,7 +336,7 @@ class JudgeFails(SupportWorkflow):
     async def _judge(self, issue: int, answered: Thought | None, user_id: str) -> Judgement:
         raise self._failure
 
-    async def _not_judged(self, error: ActivityError) -> Judgement:
+    async def _not_judged(self, error: Exception) -> Judgement:
         return Judgement(escalate=True, priority="medium", reason=type_of(error), judged=False)
 
 

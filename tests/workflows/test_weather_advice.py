@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 WORKFLOW = "WeatherAdviceWorkflow"
 SOON = {"form": "ms", "value": 10}
+FENCE = 'weather\\">\\n'  # what stands before the weather in a request to the model
 
 
 async def advise(client: Client, city: str) -> WeatherAdviceResult:
@@ -31,13 +32,14 @@ async def test_advice_rests_on_the_weather_that_was_fetched(
     assert result.model == "simulator-extractive-1"
     assert result.usage.calls == 1
     asked = (await simulator.calls("Reykjavik"))[-1]["body"]
-    assert f"Given this weather ({result.weather.sentence()}), what should I wear?" in asked
+    assert "Given this weather, what should I wear?" in asked
+    assert f"{FENCE}{result.weather.sentence()}" in asked
 
 
 async def test_a_model_that_says_nothing_gives_no_advice(
     client: Client, simulator: Simulator
 ) -> None:
-    async with simulator.faults("Given this weather (Tokyo", {"kind": "empty"}):
+    async with simulator.faults(f"{FENCE}Tokyo", {"kind": "empty"}):
         result = await advise(client, "Tokyo")
 
     assert result.advice == NO_ADVICE
@@ -60,7 +62,7 @@ async def test_both_steps_are_tried_again(client: Client, simulator: Simulator) 
 
     async with (
         simulator.faults("name=Cairo", {"route": "weather", **down}),
-        simulator.faults("Given this weather (Cairo", down),
+        simulator.faults(f"{FENCE}Cairo", down),
     ):
         handle = await runs.start(client, WORKFLOW, WeatherAdviceInput(city="Cairo"))
         await runs.result_of(handle)
@@ -100,7 +102,7 @@ async def test_a_step_that_never_answers_ends_at_the_deadline(
     client: Client, simulator: Simulator, step: str
 ) -> None:
     hang = {"kind": "hang", "times": -1, "route": "weather" if step == "fetch weather" else "chat"}
-    match = "name=Seoul" if step == "fetch weather" else "Given this weather (Seoul"
+    match = "name=Seoul" if step == "fetch weather" else f"{FENCE}Seoul"
 
     async with simulator.faults(match, hang):
         request = WeatherAdviceInput(city="Seoul", deadline_s=1)
@@ -129,7 +131,7 @@ async def test_input_that_does_not_fit_fails_the_run_with_its_reason(
 
 
 async def test_a_cancelled_run_ends_cancelled(client: Client, simulator: Simulator) -> None:
-    async with simulator.faults("Given this weather (Boston", {"kind": "hang", "times": -1}):
+    async with simulator.faults(f"{FENCE}Boston", {"kind": "hang", "times": -1}):
         handle = await runs.start(client, WORKFLOW, WeatherAdviceInput(city="Boston"))
         await runs.until_step(handle, "advise")
         await handle.cancel()

@@ -19,7 +19,7 @@ is not in the knowledge base, and show nobody another customer's data.
 - {UNTRUSTED}""",
         tools=(
             ToolGrant("search_knowledge"),
-            ToolGrant("lookup_account"),
+            ToolGrant("lookup_account", own_only=True),
             ToolGrant("file_ticket"),
         ),
         knows_user=True,

@@ -37,7 +37,7 @@ async def fetch_url(arguments: FetchUrlArguments, context: ToolContext) -> PageC
         ResponseTooLargeError: The page is too large.
         ServiceUnavailableError: The server does not answer.
     """
-    page = await fetch(arguments.url, allow=context.fetch_allow)
+    page = await fetch(arguments.url, allow=context.fetch_allow, only=context.fetch_only)
     content = await page_text(page)
     return PageContent(url=page.url, title=content.title[:300], text=_cut(content.text))
 

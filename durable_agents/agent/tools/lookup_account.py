@@ -40,4 +40,5 @@ LOOKUP_ACCOUNT = Tool(
     timeout=timedelta(seconds=10),
     untrusted=True,  # customers choose their names
     about=lambda arguments: shortened(arguments.account_id),
+    touches=lambda arguments: arguments.account_id,
 )

@@ -5,11 +5,25 @@ from typing import cast
 from alembic import context
 from sqlalchemy import Connection
 
-from durable_agents.db import approval_tables, flow_tables, people_tables, pool_tables
+from durable_agents.db import (
+    approval_tables,
+    flow_tables,
+    payload_tables,
+    people_tables,
+    pool_tables,
+    tenant_tables,
+)
 from durable_agents.db.tables import Base
 
 # They add to the metadata by being imported.
-TABLES = (approval_tables, flow_tables, people_tables, pool_tables)
+TABLES = (
+    approval_tables,
+    flow_tables,
+    payload_tables,
+    people_tables,
+    pool_tables,
+    tenant_tables,
+)
 
 connection = cast(Connection, context.config.attributes["connection"])
 context.configure(

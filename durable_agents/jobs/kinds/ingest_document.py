@@ -40,6 +40,7 @@ async def _ingest_address(
     page = await fetch(
         upload.source,
         allow=context.services.fetch_allow,
+        only=context.services.fetch_only,
         max_bytes=MAX_BYTES,
         deadline=FETCH_DEADLINE,
     )

@@ -106,6 +106,8 @@ def _command(settings: Settings, port: int, ui_port: int) -> list[str]:
     }
     command = [str(temporal_program()), "server", "start-dev", "--headless=false"]
     command.append("--ui-disable-news-fetch")  # nothing of this calls out
+    if settings.payload_keys.get_secret_value() and (settings.inbox_url or settings.inbox_port):
+        command.append(f"--ui-codec-endpoint={settings.inbox_address}/codec")
     command += [f"{name}={value}" for name, value in options.items()]
     if settings.temporal_namespace != "default":
         command.append(f"--namespace={settings.temporal_namespace}")

@@ -20,6 +20,17 @@ async def retry_then_abandon(handle: Handle) -> None:
         await handle.signal(signal, decision)
 
 
+async def give_up_by_update(handle: Handle) -> None:
+    """Give up what is stuck, as the command does it."""
+
+    async def stuck() -> bool:
+        return bool((await status_of(handle)).waiting_for)
+
+    await until(stuck, "the refund keeps failing")
+    verdict = {"verdict": "abandon", "by": "Ann", "reason": "By hand."}
+    await handle.execute_update("decide_compensation", verdict)  # pyright: ignore[reportUnknownMemberType] - the SDK's type
+
+
 SCENES = (
     Scene("order.fulfilled", OrderInput(order_id="1001")),
     Scene("order.declined", OrderInput(order_id="1002")),
@@ -36,4 +47,5 @@ SCENES = (
         OrderInput(order_id="1006", left_over=LeftOver(charge=1, reservation=1)),
     ),
     Scene("order.parked", OrderInput(order_id="1006"), meddle=retry_then_abandon),
+    Scene("order.given_up", OrderInput(order_id="1006"), meddle=give_up_by_update),
 )

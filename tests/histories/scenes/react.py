@@ -2,6 +2,7 @@
 
 import json
 
+from durable_agents.models.approval import ApprovalOptions
 from durable_agents.models.react import ReActInput
 from tests.histories.deciding import deciding
 from tests.histories.scene import DOWN, HANG, Scene, cancel_in
@@ -22,6 +23,17 @@ SCENES = (
         meddle=deciding(FILED, {"verdict": "reject", "feedback": "Call them instead."}),
     ),
     Scene("react.edited", FILING, meddle=deciding(FILED, {"verdict": "edit", "edit": EDIT})),
+    Scene(
+        "react.reminded",
+        FILING.model_copy(
+            update={
+                "decision_deadline_s": 1.5,
+                "approval": ApprovalOptions(
+                    reviewer="desk", escalate_to="chiefs", remind_after_s=0.2, escalate_after_s=0.5
+                ),
+            }
+        ),
+    ),
     Scene("react.approval_expired", FILING.model_copy(update={"decision_deadline_s": 0.3})),
     Scene("react.approval_withdrawn", FILING, meddle=cancel_in(f"wait for approval {FILED}")),
     Scene(
