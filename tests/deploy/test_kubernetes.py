@@ -8,6 +8,7 @@ from typing import Any
 import kubernetes_validate  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 import yaml
+from starlette.routing import Route
 
 from durable_agents.runtime.settings import Settings
 from inbox.middleware import HEALTH
@@ -127,7 +128,9 @@ def test_pods_take_variables_from_the_settings_and_the_secret_and_from_no_servic
 def test_probes_ask_for_pages_that_are_there(name: str) -> None:
     (container,) = PODS[name]["containers"]
     supervisor = Supervisor(["llm"], processes=1, grace_s=1)
-    of_workers = {route.path for route in application(supervisor).routes}  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    of_workers = {
+        route.path for route in application(supervisor).routes if isinstance(route, Route)
+    }
 
     there = {HEALTH} if "inbox" in name else of_workers
     (port,) = container["ports"]

@@ -55,9 +55,9 @@ def client_certificate(folder: Path, leaf: trustme.LeafCert) -> dict[str, str]:
 def server_context(leaf: trustme.LeafCert, *, asks_who: bool = False) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.set_alpn_protocols(["h2"])
-    leaf.configure_cert(context)
+    leaf.configure_cert(context)  # pyright: ignore[reportUnknownMemberType] - of an optional part
     if asks_who:
-        AUTHORITY.configure_trust(context)
+        AUTHORITY.configure_trust(context)  # pyright: ignore[reportUnknownMemberType]
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
