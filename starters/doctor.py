@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.text import Text
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -29,11 +27,9 @@ from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import NO_MODEL, Settings
 from starters.database import database_url
 from starters.search import SITE, embedder_here
+from starters.temporal_server import look_at_search_attributes, look_at_server
 from starters.tenant_days import limits_days, look_at_days
 from starters.terminal import EXIT_CANNOT_START, one_line, out, plain, refusal_of, run
-
-SEARCH_ATTRIBUTES = ("Pattern", "UserId", "Phase")
-
 
 Check = Callable[[], Awaitable[str]]
 
@@ -63,8 +59,8 @@ def doctor(
             well = False
         else:
             well &= await _look(
-                ("Temporal", lambda: _temporal(client)),
-                ("Search attributes", lambda: _search_attributes(client)),
+                ("Temporal", lambda: look_at_server(client)),
+                ("Search attributes", lambda: look_at_search_attributes(client)),
                 ("Workers", lambda: _workers(client, settings)),
                 ("Refunds", lambda: look_at_refunds(client, settings)),
             )
@@ -97,25 +93,6 @@ def _ailing(name: str, sentence: str) -> None:
 
 async def _python() -> str:
     return sys.version.split()[0]
-
-
-async def _temporal(client: Client) -> str:
-    return f"{client.service_client.config.target_host}, namespace {client.namespace}"
-
-
-async def _search_attributes(client: Client) -> str:
-    known = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
-    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    missing = [n for n in SEARCH_ATTRIBUTES if known.custom_attributes.get(n) != keyword]
-    if missing:
-        names = " ".join(f"--name {name} --type Keyword" for name in missing)
-        raise ConfigurationError(
-            f"{', '.join(missing)} missing: run `temporal operator search-attribute create "
-            f"--namespace {client.namespace} {names}`."
-        )
-    return ", ".join(SEARCH_ATTRIBUTES)
 
 
 async def _workers(client: Client, settings: Settings) -> str:

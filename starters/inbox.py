@@ -9,6 +9,7 @@ from durable_agents.db import migrate
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.connection import connect, run_url
+from durable_agents.runtime.service_manager import ServiceManager
 from durable_agents.runtime.settings import Settings
 from inbox.app import create_app
 from inbox.approval_store import ApprovalStore
@@ -48,6 +49,7 @@ async def _serve(settings: Settings) -> None:
     key = settings.signing_key.get_secret_value()
     if not key:
         raise ConfigurationError(NO_KEY)
+    manager = ServiceManager.from_environment()
     database = Database(database_url(settings), pool_size=settings.database_pool_size)
     try:
         await migrate.check(database)
@@ -69,13 +71,14 @@ async def _serve(settings: Settings) -> None:
                 app,
                 listening,
                 proxies=settings.inbox_proxies,
-                on_ready=lambda: _tell(where),
+                on_ready=lambda: _tell(where, manager),
             )
     finally:
         await database.close()
 
 
-def _tell(url: str) -> None:
+def _tell(url: str, manager: ServiceManager) -> None:
+    manager.ready(f"The reviewers' page is at {url}.")
     out.print(f"The reviewers' page is at {url}. Ctrl-C stops it.")
 
 

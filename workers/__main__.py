@@ -1,6 +1,7 @@
 """`python -m workers`: run worker processes as a service.
 
 SIGTERM and SIGINT drain: what runs is finished within the grace period, nothing new is begun.
+Under systemd (`Type=notify`) it says when every process polls, how they are, and that it ends.
 """
 
 import argparse
@@ -15,7 +16,9 @@ from collections.abc import Sequence
 import uvicorn
 
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
+from durable_agents.runtime.service_manager import ServiceManager
 from durable_agents.runtime.settings import Settings
+from workers.announcing import Announcer
 from workers.health import application
 from workers.roles import EXIT_CONFIGURATION, ROLES
 from workers.supervisor import Supervisor
@@ -28,10 +31,15 @@ async def serve(settings: Settings, roles: Sequence[str], processes: int) -> int
         The exit code.
 
     Raises:
-        ConfigurationError: The port of the health page is taken.
+        ConfigurationError: The port of the health page is taken, or what the service manager
+            says cannot be used.
     """
+    grace_s = settings.worker_shutdown_grace_s
+    manager = ServiceManager.from_environment()
     listening = _listen(settings.health_host, settings.health_port)
-    supervisor = Supervisor(roles, processes=processes, grace_s=settings.worker_shutdown_grace_s)
+    supervisor = Supervisor(roles, processes=processes, grace_s=grace_s)
+    announcer = Announcer(manager, supervisor, roles, grace_s=grace_s)
+    supervisor.on_change = announcer.changed
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
@@ -42,9 +50,12 @@ async def serve(settings: Settings, roles: Sequence[str], processes: int) -> int
     if not settings.health_port:
         port = listening.getsockname()[1]
         sys.stderr.write(f"Health and metrics are at http://{settings.health_host}:{port}.\n")
+    announcer.changed()
+    living = asyncio.ensure_future(announcer.keep_alive())
     try:
         return await supervisor.run()
     finally:
+        living.cancel()
         server.should_exit = True
         await page
 

@@ -1,4 +1,8 @@
-"""Health and metrics of the supervisor: `/healthz`, and `/metrics` merged from its processes."""
+"""Health and metrics of the supervisor.
+
+`/healthz` says whether every process polls, `/livez` only that the supervisor, which restarts
+them, is at work; `/metrics` is merged from the processes.
+"""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from workers.supervisor import Child, Supervisor
@@ -34,11 +38,15 @@ def application(supervisor: Supervisor) -> Starlette:
         state = {"ready": supervisor.ready, "processes": processes}
         return JSONResponse(state, status_code=200 if supervisor.ready else 503)
 
+    async def livez(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
     async def metrics(_: Request) -> Response:
         texts = await _scrape(supervisor.children)
         return Response(merge(texts), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
+    pages = {"/healthz": healthz, "/livez": livez, "/metrics": metrics}
+    return Starlette(routes=[Route(path, page) for path, page in pages.items()])
 
 
 async def _scrape(children: Sequence[Child]) -> list[tuple[str, str]]:

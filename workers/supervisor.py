@@ -9,7 +9,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from workers.roles import EXIT_CONFIGURATION, READY, REFUSED
@@ -57,12 +57,19 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self.children = [Child(number, _free_port()) for number in range(processes)]
         self.exit_code = 0
+        self.complaint = ""  # what went wrong last, until every process polls again
+        self.on_change: Callable[[], None] = _nobody_listens
         self._refusal = ""
 
     @property
     def ready(self) -> bool:
         """Whether every process polls."""
         return all(child.ready for child in self.children)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it drains."""
+        return self._stopping.is_set()
 
     def stop(self) -> None:
         """Begin to drain."""
@@ -78,6 +85,7 @@ class Supervisor:
         told = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({told, *keepers}, return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
+        self.on_change()
         await asyncio.gather(*(self._drain(child) for child in self.children))
         await asyncio.gather(*keepers)
         told.cancel()
@@ -93,10 +101,12 @@ class Supervisor:
                 self.exit_code = code
                 return
             if not self._may_restart(child):
-                _say(f"Worker process {child.number} died {RESTARTS_ALLOWED} times; giving up.")
+                self._complain(
+                    f"Worker process {child.number} died {RESTARTS_ALLOWED} times; giving up."
+                )
                 self.exit_code = code if code > 0 else 1
                 return
-            _say(f"Worker process {child.number} ended with {code}; it is started again.")
+            self._complain(f"Worker process {child.number} ended with {code}; it is started again.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _pause(child))
 
@@ -122,6 +132,7 @@ class Supervisor:
             if told == READY:
                 child.ready = child.ever_ready = True
                 _say(f"Worker process {child.number} is ready (pid {process.pid}).")
+                self._became_ready()
             elif told.startswith(REFUSED):
                 self._refuse(told.removeprefix(REFUSED))
             else:
@@ -134,8 +145,18 @@ class Supervisor:
     def _refuse(self, reason: str) -> None:
         """Say why processes cannot start, once for all of them."""
         if reason != self._refusal:
-            _say(reason)
+            self._complain(reason)
         self._refusal = reason
+
+    def _became_ready(self) -> None:
+        self.complaint = "" if self.ready else self.complaint
+        self.on_change()
+
+    def _complain(self, sentence: str) -> None:
+        """Say what went wrong, here and to whoever follows."""
+        _say(sentence)
+        self.complaint = sentence
+        self.on_change()
 
     def _may_restart(self, child: Child) -> bool:
         now = time.monotonic()
@@ -162,6 +183,10 @@ class Supervisor:
 def _pause(child: Child) -> float:
     """How long to wait before a process is started again, in seconds."""
     return RESTART_AFTER_S * 2 ** (len(child.restarts) - 1)
+
+
+def _nobody_listens() -> None:
+    """Nobody follows."""
 
 
 def _say(sentence: str) -> None:

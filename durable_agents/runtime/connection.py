@@ -19,13 +19,14 @@ from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime, TelemetryConfig
-from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode
+from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode, TLSConfig
 
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
 from durable_agents.runtime.activity_interceptor import ActivityDefaults
 from durable_agents.runtime.converter import DATA_CONVERTER, data_converter
 from durable_agents.runtime.encryption import read_keys
 from durable_agents.runtime.payload_storage import payloads_of, saved_storage, storage_of
+from durable_agents.runtime.reaching import tls_of, why_not_reached
 from durable_agents.runtime.settings import Settings
 from durable_agents.runtime.unversioned import MaybeVersioned
 from durable_agents.runtime.workflow_interceptor import WorkflowDefaults
@@ -37,7 +38,7 @@ CONNECT_TIMEOUT_S = 10
 # A connection that has gone silent is noticed after 20 s and not after 45. A server takes a ping
 # more often than every 10 s (`frontend.keepAliveMinTime`) for an attack.
 KEEP_ALIVE = KeepAliveConfig(interval_millis=15_000, timeout_millis=5_000)
-PROBE_TIMEOUT_S = 2
+CLOUD_DOMAINS = (".tmprl.cloud", ".api.temporal.io")
 
 START_HINT = (
     "Start the parts with `durable-agents up` in this folder, or set TEMPORAL_ADDRESS "
@@ -121,11 +122,36 @@ async def connect(
     except RPCError as error:
         raise ConfigurationError(_refusal(error, address, namespace)) from error
     except (RuntimeError, ValueError, TimeoutError) as error:  # what the SDK raises
-        reason = await _why_not_reached(address)
+        reason = await why_not_reached(address, tls_of(config))
         raise ConfigurationError(
-            f"The Temporal server at {address} does not answer: {reason}. {START_HINT}"
+            f"The Temporal server at {address} does not answer: {reason.what}. "
+            f"{reason.to_do or START_HINT}"
         ) from error
     return client
+
+
+def way_to(client: Client) -> str:
+    """How a client reached its server, and as whom: for people."""
+    config = client.service_client.config
+    tls = config.tls if config.tls is not None else bool(config.api_key)
+    shown = ["with an API key"] if config.api_key else []
+    if isinstance(tls, TLSConfig) and tls.client_cert:
+        shown.append("with a client certificate")
+    way = "over TLS" if tls else "without TLS"
+    return f"{way}, {' and '.join(shown) or 'without credentials'}, as {client.identity}"
+
+
+def is_cloud(address: str) -> bool:
+    """Whether an address is one of Temporal Cloud, where other commands manage a namespace."""
+    host = address.rpartition(":")[0].lower()
+    return host.endswith(CLOUD_DOMAINS)
+
+
+def _creation(address: str, namespace: str) -> str:
+    """The command that makes a namespace."""
+    if is_cloud(address):
+        return f"`tcld namespace create --namespace {namespace} --region REGION`"
+    return f"`temporal operator namespace create --address {address} --namespace {namespace}`"
 
 
 @functools.cache
@@ -165,33 +191,15 @@ def _refusal(error: RPCError, address: str, namespace: str) -> str:
     if error.status == RPCStatusCode.NOT_FOUND:
         return (
             f"The Temporal server at {address} has no namespace {namespace}: "
-            "correct TEMPORAL_NAMESPACE, or create it."
+            f"correct TEMPORAL_NAMESPACE, or create it: {_creation(address, namespace)}."
+        )
+    if error.status == RPCStatusCode.PERMISSION_DENIED:
+        return (
+            f"The Temporal server at {address} does not let us into the namespace {namespace} "
+            f"({error.message.rstrip('.')}): correct TEMPORAL_NAMESPACE, or give the API key or "
+            "certificate leave to use it."
         )
     return f"The Temporal server at {address} refuses: {error.message.rstrip('.')}. {START_HINT}"
-
-
-async def _why_not_reached(address: str) -> str:
-    """Why nothing was reached, in words for people; the SDK gives a dump of its inner errors."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        return "its address is not HOST:PORT"
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    except TimeoutError:
-        return "nothing came back in time"
-    except (OSError, OverflowError, UnicodeError) as error:
-        return _words(error)
-    writer.close()
-    return "what listens there does not speak as a Temporal server does (is TLS set as it wants?)"
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there"
-    if isinstance(error, socket.gaierror):
-        return "there is no host of this name"
-    return str(getattr(error, "strerror", "") or error).rstrip(".")
 
 
 def run_url(settings: Settings, namespace: str, workflow_id: str, run_id: str = "") -> str:
