@@ -160,7 +160,7 @@ async def test_what_a_server_tells_decides_where_the_name_does_not() -> None:
         (b"x" * (MAX_CHARS + 1), "has more than 5,000,000 characters"),
         (b"x" * (MAX_BYTES + 1), "is larger than the 20,000,000 bytes"),
     ],
-    ids=lambda given: repr(given)[:30],
+    ids=lambda given: given[:30] if isinstance(given, str) else f"{len(given)} bytes",
 )
 async def test_what_cannot_be_read_is_refused_with_its_reason(content: bytes, reason: str) -> None:
     with pytest.raises(InputError, match=f"^doc.html {reason}"):
