@@ -146,10 +146,7 @@ async def _read_pdf(name: str, content: bytes) -> tuple[str, str]:
         raise InputError(f"{name} takes more time or memory than reading it may.") from error
     problems = {
         pdf_text.LOCKED: "is protected with a password: save it without one",
-        pdf_text.ENCRYPTED: (
-            "is encrypted in a way that is not read (AES), with or without a password: save it "
-            "without encryption"
-        ),
+        pdf_text.ENCRYPTED: "is encrypted in a way that is not known: save it without encryption",
         pdf_text.TOO_LONG: (
             f"has more than {pdf_text.MAX_PAGES:,} pages or {MAX_CHARS:,} characters: split it"
         ),
