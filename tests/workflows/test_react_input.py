@@ -2,8 +2,8 @@
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
 
+from durable_agents.models.errors import PayloadTooLargeError
 from durable_agents.models.react import ReActResult
 from tests.workflows import runs
 
@@ -60,11 +60,21 @@ async def test_input_typed_by_hand_that_does_not_fit_fails_the_run_with_its_reas
     assert (await handle.describe()).status == WorkflowExecutionStatus.FAILED
 
 
-async def test_an_input_of_megabytes_is_refused_by_the_server(client: Client) -> None:
-    with pytest.raises(RPCError) as refused:
-        await runs.start(client, "ReActWorkflow", {"task": "x" * 3_000_000})
+async def test_an_input_of_megabytes_fails_the_run_with_its_reason(client: Client) -> None:
+    handle = await runs.start(client, "ReActWorkflow", {"task": "x" * 3_000_000})
 
-    assert refused.value.status == RPCStatusCode.INVALID_ARGUMENT
+    kind, message = await runs.failure_of(handle)
+
+    assert kind == "ValidationError"
+    assert "at most 100000 characters" in message
+    assert len(message) < 1000
+
+
+async def test_an_input_beyond_what_the_store_takes_is_refused_before_it_is_sent(
+    client: Client,
+) -> None:
+    with pytest.raises(PayloadTooLargeError, match="pass it by reference"):
+        await runs.start(client, "ReActWorkflow", {"task": "x" * 34_000_000})
 
 
 async def test_what_an_input_has_too_much_is_ignored(client: Client) -> None:

@@ -405,13 +405,16 @@ async def deaf_job(client: Client, database: Database, pool: str) -> int:
     """A job whose workflow never reacts, which has begun."""
     deaf = NewJob(kind="workflow:NoSuchWorkflow", timeout_s=600, retry=JobRetry(attempts=1))
     ids = await lanes.submit(client, database, pool, [deaf, noop()])
-    child = client.get_workflow_handle(f"pool/{pool}/job-{ids[0]}")
+    lane = client.get_workflow_handle(lanes.lane_id(pool, 0))
 
     async def has_begun() -> bool:
         try:
-            return (await child.describe()).status == WorkflowExecutionStatus.RUNNING
+            kinds = [event.event_type for event in await runs.events_of(lane)]
         except RPCError:
             return False
+        begun = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
+        heard = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        return begun in kinds and heard in kinds[kinds.index(begun) :]
 
     await runs.until(has_begun, "the workflow is there", within=20)
     return ids[0]
