@@ -149,7 +149,11 @@ async def test_a_failed_save_never_starts_the_fallback(
 
     async with simulator.faults(task_id, {"kind": "latency", "latency_s": 0.5}):
         handle = await start(client, task_id)
-        await runs.until_step(handle, "primary")
+
+        async def is_asked() -> bool:
+            return all(fault["match"] != task_id for fault in await simulator.faults_left())
+
+        await runs.until(is_asked, "the model is asked")
         async with database.statement() as connection:
             await connection.execute(delete, {"id": task_id})
         kind, message = await runs.failure_of(handle)
