@@ -14,10 +14,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from benchmarks.bench import (
@@ -33,6 +29,7 @@ from benchmarks.bench import (
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.encryption import made_key
 from durable_agents.runtime.settings import Settings
+from tests.commanding import make_namespace
 
 RUNS = 10
 ROUNDS = 10
@@ -64,26 +61,12 @@ async def main(pairs: int) -> None:
 
 @asynccontextmanager
 async def _side(parts: Bench, namespace: str, keys: str) -> AsyncGenerator[Side]:
-    await _make_namespace(parts.client, namespace)
+    await make_namespace(parts.client, namespace)
     told = {"temporal_namespace": namespace, "payload_keys": keys}
     client = await connect(Settings.model_validate({**parts.settings.model_dump(), **told}))
     variables = {name.upper(): value for name, value in told.items()}
     async with our_worker(parts, variables) as worker:
         yield Side(client, worker)
-
-
-async def _make_namespace(client: Client, name: str) -> None:
-    day = Duration(seconds=24 * 3600)
-    await client.workflow_service.register_namespace(
-        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=day)
-    )
-    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(
-            namespace=name,
-            search_attributes=dict.fromkeys(("Pattern", "UserId", "Phase"), keyword),
-        )
-    )
 
 
 async def _sample(parts: Bench, side: Side) -> tuple[float, float]:

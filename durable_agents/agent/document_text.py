@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from durable_agents.agent import pdf_text
-from durable_agents.agent.html_text import UnreadableHtmlError, read_html
+from durable_agents.agent.bounded_child import UnreadableError
+from durable_agents.agent.html_text import read_html
 from durable_agents.agent.page_text import HTML_TYPES
 from durable_agents.clients.http import CHARSET
 from durable_agents.db.chunking import first_heading
@@ -133,7 +134,7 @@ async def _read(name: str, kind: str, content: bytes, charset: str) -> tuple[str
     if kind == HTML:
         try:
             page = await read_html(text)
-        except UnreadableHtmlError as error:
+        except UnreadableError as error:
             raise InputError(f"{name} takes more time or memory than reading it may.") from error
         return page.title, page.text
     return _titled(text) if kind == MARKDOWN else ("", text)
@@ -142,7 +143,7 @@ async def _read(name: str, kind: str, content: bytes, charset: str) -> tuple[str
 async def _read_pdf(name: str, content: bytes) -> tuple[str, str]:
     try:
         read = await pdf_text.read_pdf(content)
-    except pdf_text.UnreadablePdfError as error:
+    except UnreadableError as error:
         raise InputError(f"{name} takes more time or memory than reading it may.") from error
     problems = {
         pdf_text.LOCKED: "is protected with a password: save it without one",

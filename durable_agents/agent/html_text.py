@@ -6,7 +6,6 @@ written in C. So a page is read by a child with bounds of its own: this very fil
 script. It imports nothing of the project and starts in about 40 ms.
 """
 
-import asyncio
 import json
 import resource
 import sys
@@ -34,33 +33,23 @@ class PageText:
     text: str
 
 
-class UnreadableHtmlError(Exception):
-    """A page takes more time or memory than reading it is worth."""
-
-
 async def read_html(html: str) -> PageText:
     """Read a page in a child process.
 
     Raises:
-        UnreadableHtmlError: It takes more than `CPU_SECONDS` or `MEMORY_BYTES`.
+        UnreadableError: It takes more than `CPU_SECONDS` or `MEMORY_BYTES`.
         TimeoutError: It was not done in time, because the machine is busy.
     """
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", __file__, str(CPU_SECONDS), str(MEMORY_BYTES)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+    from durable_agents.agent.bounded_child import read_in_child  # the script does without
+
+    read = await read_in_child(
+        __file__,
+        html.encode("utf-8", "replace"),
+        cpu_seconds=CPU_SECONDS,
+        memory_bytes=MEMORY_BYTES,
+        wall_seconds=WALL_SECONDS,
     )
-    try:
-        async with asyncio.timeout(WALL_SECONDS):
-            output, _ = await child.communicate(html.encode("utf-8", "replace"))
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    if child.returncode != 0:
-        raise UnreadableHtmlError
-    return PageText(**json.loads(output))
+    return PageText(**read)
 
 
 def extract_text(html: str) -> PageText:

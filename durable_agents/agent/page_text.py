@@ -1,6 +1,7 @@
 """The text of a web page, whatever kind of text it is."""
 
-from durable_agents.agent.html_text import PageText, UnreadableHtmlError, read_html
+from durable_agents.agent.bounded_child import UnreadableError
+from durable_agents.agent.html_text import PageText, read_html
 from durable_agents.clients.http import FetchedPage
 from durable_agents.models.errors import InputError, ServiceUnavailableError
 
@@ -40,7 +41,7 @@ async def page_text(page: FetchedPage) -> PageText:
         return PageText(title="", text=text.strip())
     try:
         return await read_html(text)
-    except UnreadableHtmlError as error:
+    except UnreadableError as error:
         raise InputError(f"{where} takes more time or memory than reading it may.") from error
     except TimeoutError as error:
         raise ServiceUnavailableError(f"{where} was not read in time.") from error

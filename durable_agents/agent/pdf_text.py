@@ -5,7 +5,6 @@ year new ways are found. So a PDF is read by a child with bounds of its own: thi
 as a script. It imports nothing of the project.
 """
 
-import asyncio
 import io
 import json
 import logging
@@ -35,33 +34,23 @@ class PdfText:
     problem: str = ""
 
 
-class UnreadablePdfError(Exception):
-    """A PDF takes more time or memory than reading it is worth."""
-
-
 async def read_pdf(content: bytes) -> PdfText:
     """Read a PDF in a child process.
 
     Raises:
-        UnreadablePdfError: It takes more than `CPU_SECONDS` or `MEMORY_BYTES`.
+        UnreadableError: It takes more than `CPU_SECONDS` or `MEMORY_BYTES`.
         TimeoutError: It was not done in time, because the machine is busy.
     """
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", __file__, str(CPU_SECONDS), str(MEMORY_BYTES)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+    from durable_agents.agent.bounded_child import read_in_child  # the script does without
+
+    read = await read_in_child(
+        __file__,
+        content,
+        cpu_seconds=CPU_SECONDS,
+        memory_bytes=MEMORY_BYTES,
+        wall_seconds=WALL_SECONDS,
     )
-    try:
-        async with asyncio.timeout(WALL_SECONDS):
-            output, _ = await child.communicate(content)
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    if child.returncode != 0:
-        raise UnreadablePdfError
-    return PdfText(**json.loads(output))
+    return PdfText(**read)
 
 
 def extract_text(content: bytes) -> PdfText:
