@@ -2,9 +2,8 @@
 
 from functools import partial
 
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
 
-from durable_agents.models.errors import NotFoundError
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import Settings
 from starters.choosing import (
@@ -23,7 +22,7 @@ from starters.choosing import (
     confirm,
     tell,
 )
-from starters.inspect import find_run, status_name
+from starters.inspect import find_open_run
 from starters.options import AsJson, MaybeRunId
 from starters.terminal import main_of, print_json, run, say
 
@@ -65,12 +64,7 @@ async def _cancel(client: Client, chosen: Chosen) -> Outcome:
     Raises:
         NotFoundError: It has ended already.
     """
-    seen = await find_run(client, chosen.workflow_id)
-    if seen.status != WorkflowExecutionStatus.RUNNING:
-        raise NotFoundError(
-            f"Run {seen.id} has ended already ({status_name(seen.status)}); "
-            "there is nothing to cancel."
-        )
+    seen = await find_open_run(client, chosen.workflow_id, "cancel")
     first = seen.raw_info.first_run_id
     await client.get_workflow_handle(seen.id, first_execution_run_id=first).cancel()
     return Outcome(chosen, done="asked to stop", facts={"status": "cancelling"})

@@ -130,6 +130,23 @@ async def find_run(client: Client, workflow_id: str) -> WorkflowExecutionDescrip
         raise
 
 
+async def find_open_run(
+    client: Client, workflow_id: str, verb: str
+) -> WorkflowExecutionDescription:
+    """Look up a run that is to be stopped in some way.
+
+    Raises:
+        NotFoundError: There is none of this id, or it has ended already.
+    """
+    seen = await find_run(client, workflow_id)
+    if seen.status != WorkflowExecutionStatus.RUNNING:
+        raise NotFoundError(
+            f"Run {seen.id} has ended already ({status_name(seen.status)}); "
+            f"there is nothing to {verb}."
+        )
+    return seen
+
+
 async def _status_of(client: Client, workflow_id: str) -> RunStatus | None:
     """What the run tells of itself; None when no worker answers."""
     try:

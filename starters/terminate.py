@@ -15,7 +15,6 @@ import typer
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
@@ -25,7 +24,7 @@ from durable_agents.db.engine import Database
 from durable_agents.db.error_log import log_error
 from durable_agents.db.refunds import abandon_of_chain
 from durable_agents.models.conversation import LoggedError
-from durable_agents.models.errors import DecisionRefusedError, InputError, NotFoundError
+from durable_agents.models.errors import DecisionRefusedError, InputError
 from durable_agents.models.saga import ABANDONED, SagaOutcome
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import Settings
@@ -46,7 +45,7 @@ from starters.choosing import (
     tell,
 )
 from starters.database import database_url
-from starters.inspect import find_run, status_name
+from starters.inspect import find_open_run
 from starters.options import AsJson, By, MaybeRunId, login
 from starters.progress import QUERY_TIMEOUT_S
 from starters.terminal import main_of, note, print_json, run, say
@@ -128,12 +127,7 @@ async def end(ending: Ending, chosen: Chosen) -> Outcome:
         DecisionRefusedError: It would undo what it did, and nobody has given that up.
     """
     client = ending.client
-    seen = await find_run(client, chosen.workflow_id)
-    if seen.status != WorkflowExecutionStatus.RUNNING:
-        raise NotFoundError(
-            f"Run {seen.id} has ended already ({status_name(seen.status)}); "
-            "there is nothing to terminate."
-        )
+    seen = await find_open_run(client, chosen.workflow_id, "terminate")
     stays = await left_to_undo(client, seen)
     if stays and not ending.abandon:
         raise DecisionRefusedError(

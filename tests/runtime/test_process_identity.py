@@ -1,7 +1,6 @@
 """Numbers that are used twice are not mistaken."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -50,9 +49,6 @@ def test_a_process_keeps_its_identity_and_loses_it_when_it_ends(
 
 @pytest.mark.usefixtures("any_system")
 def test_the_folder_a_process_stands_in_is_known() -> None:
-    if sys.platform != "linux" and shutil.which("lsof") is None:
-        pytest.skip("lsof is not installed")
-
     assert working_directory(os.getpid()) == Path.cwd()
 
 

@@ -59,6 +59,20 @@ async def fulfilled_anew(world: World, order_id: str) -> None:
     )
 
 
+async def held_at_its_refund(world: World) -> tuple[str, orders.Handle, asyncio.Event]:
+    """An order that is undone, whose refund is at the gateway until the event is set."""
+    at_gateway, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        at_gateway.set()
+        await go_on.wait()
+
+    order_id = await world.order(Script(before_refund=hold), fulfilment="fails")
+    handle = await orders.start(world.client, order_id)
+    await at_gateway.wait()
+    return order_id, handle, go_on
+
+
 async def test_an_order_whose_refund_is_parked_is_not_charged_again_before_it_is_settled(
     world: World,
 ) -> None:
@@ -80,15 +94,7 @@ async def test_an_order_whose_refund_is_parked_is_not_charged_again_before_it_is
 
 
 async def test_an_order_whose_refund_is_at_the_gateway_is_not_charged_again(world: World) -> None:
-    at_gateway, go_on = asyncio.Event(), asyncio.Event()
-
-    async def hold() -> None:
-        at_gateway.set()
-        await go_on.wait()
-
-    order_id = await world.order(Script(before_refund=hold), fulfilment="fails")
-    handle = await orders.start(world.client, order_id)
-    await at_gateway.wait()
+    order_id, handle, go_on = await held_at_its_refund(world)
 
     await refused(world, order_id, handle.id)
     go_on.set()
@@ -98,15 +104,7 @@ async def test_an_order_whose_refund_is_at_the_gateway_is_not_charged_again(worl
 
 
 async def test_a_run_that_is_cancelled_during_its_refund_settles_it_first(world: World) -> None:
-    at_gateway, go_on = asyncio.Event(), asyncio.Event()
-
-    async def hold() -> None:
-        at_gateway.set()
-        await go_on.wait()
-
-    order_id = await world.order(Script(before_refund=hold), fulfilment="fails")
-    handle = await orders.start(world.client, order_id)
-    await at_gateway.wait()
+    order_id, handle, go_on = await held_at_its_refund(world)
 
     await handle.cancel()
     await refused(world, order_id, handle.id)
@@ -138,15 +136,7 @@ async def test_what_a_terminate_cut_off_is_taken_up_by_a_run_of_its_own(world: W
 
 
 async def test_what_was_cut_off_at_the_gateway_is_given_back_once(world: World) -> None:
-    at_gateway, go_on = asyncio.Event(), asyncio.Event()
-
-    async def hold() -> None:
-        at_gateway.set()
-        await go_on.wait()
-
-    order_id = await world.order(Script(before_refund=hold), fulfilment="fails")
-    handle = await orders.start(world.client, order_id)
-    await at_gateway.wait()
+    order_id, handle, go_on = await held_at_its_refund(world)
     await handle.terminate()
     world.gateway.scripts[order_id].before_refund = nothing
 
