@@ -76,7 +76,7 @@ async def _delete_histories(client: Client, runs: Iterable[tuple[str, str]]) -> 
         )
         async with turns:
             try:
-                await client.workflow_service.delete_workflow_execution(request)
+                await client.workflow_service.delete_workflow_execution(request, retry=True)
             except RPCError as error:
                 if error.status != RPCStatusCode.NOT_FOUND:
                     raise

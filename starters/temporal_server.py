@@ -19,7 +19,7 @@ CLOSED = {
 
 async def look_at_server(client: Client) -> str:
     """Tell what was reached, how, as whom, and which namespace is used."""
-    told = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    told = await client.workflow_service.get_system_info(GetSystemInfoRequest(), retry=True)
     where = client.service_client.config.target_host
     version = f" (server {told.server_version})" if told.server_version else ""
     return f"{where}{version}, {way_to(client)}, namespace {client.namespace}"
@@ -43,7 +43,7 @@ async def _missing(client: Client) -> list[str]:
     """Those that are not there as keywords; where types are not shown to us, not there by name."""
     request = ListSearchAttributesRequest(namespace=client.namespace)
     try:
-        known = await client.operator_service.list_search_attributes(request)
+        known = await client.operator_service.list_search_attributes(request, retry=True)
     except RPCError as error:
         if error.status not in CLOSED:
             raise
@@ -56,7 +56,7 @@ async def _missing(client: Client) -> list[str]:
 async def _names(client: Client) -> set[str]:
     """Names as the namespace lists them, for which it takes no right of an operator."""
     told = await client.workflow_service.describe_namespace(
-        DescribeNamespaceRequest(namespace=client.namespace)
+        DescribeNamespaceRequest(namespace=client.namespace), retry=True
     )
     return set(told.config.custom_search_attribute_aliases.values())
 

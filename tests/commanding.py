@@ -184,12 +184,14 @@ async def make_namespace(client: Client, name: str) -> None:
     """Make a namespace of its own on the server, with the search attributes."""
     day = Duration(seconds=24 * 3600)
     await client.workflow_service.register_namespace(
-        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=day)
+        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=day),
+        retry=True,
     )
     keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
     await client.operator_service.add_search_attributes(
         AddSearchAttributesRequest(
             namespace=name,
             search_attributes=dict.fromkeys(("Pattern", "UserId", "Phase"), keyword),
-        )
+        ),
+        retry=True,
     )

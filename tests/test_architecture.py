@@ -127,3 +127,21 @@ def test_workflows_import_the_project_in_a_block_that_the_sandbox_passes_through
     }
 
     assert loose == {}
+
+
+def test_raw_calls_to_the_server_are_tried_again() -> None:
+    """The server ends each connection after minutes, and a call that is under way then fails."""
+    services = {"workflow_service", "operator_service"}
+
+    once = [
+        f"{name_of(file)}:{node.lineno}"
+        for file in [*MODULES, *sorted((ROOT / "tests").rglob("*.py"))]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Attribute)
+        and node.func.value.attr in services
+        and "retry" not in {given.arg for given in node.keywords}
+    ]
+
+    assert once == []

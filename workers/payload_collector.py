@@ -51,7 +51,7 @@ async def collect_unneeded(client: Client, database: Database) -> int:
 async def needed_since(client: Client, *, now: datetime | None = None) -> datetime:
     """The moment before which nothing was used that a history still needs."""
     found = await client.workflow_service.describe_namespace(
-        DescribeNamespaceRequest(namespace=client.namespace)
+        DescribeNamespaceRequest(namespace=client.namespace), retry=True
     )
     retention = found.config.workflow_execution_retention_ttl.ToTimedelta()
     since = (now or datetime.now(UTC)) - retention

@@ -22,7 +22,7 @@ async def history_retention(client: Client) -> timedelta:
         RPCError: The server does not answer.
     """
     seen = await client.workflow_service.describe_namespace(
-        DescribeNamespaceRequest(namespace=client.namespace)
+        DescribeNamespaceRequest(namespace=client.namespace), retry=True
     )
     return seen.config.workflow_execution_retention_ttl.ToTimedelta()
 

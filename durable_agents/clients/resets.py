@@ -187,7 +187,8 @@ async def reset(
                 workflow_task_finish_event_id=plan.step.asked_at,
                 request_id=str(uuid.uuid4()),
                 reset_reapply_exclude_types=left_out,
-            )
+            ),
+            retry=True,
         )
     except RPCError as error:
         if error.status != RPCStatusCode.INVALID_ARGUMENT:

@@ -99,7 +99,8 @@ async def find_deployment(client: Client, name: str) -> Deployment | None:
     """
     try:
         told = await client.workflow_service.describe_worker_deployment(
-            DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=name)
+            DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=name),
+            retry=True,
         )
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
@@ -153,7 +154,7 @@ async def set_current(client: Client, name: str, build_id: str, *, within_s: flo
         identity=client.identity,
     )
     await _until_known(
-        lambda: client.workflow_service.set_worker_deployment_current_version(request),
+        lambda: client.workflow_service.set_worker_deployment_current_version(request, retry=True),
         f"{name}.{build_id}",
         within_s,
     )
@@ -177,7 +178,7 @@ async def set_ramping(
         identity=client.identity,
     )
     await _until_known(
-        lambda: client.workflow_service.set_worker_deployment_ramping_version(request),
+        lambda: client.workflow_service.set_worker_deployment_ramping_version(request, retry=True),
         f"{name}.{build_id}",
         within_s,
     )
@@ -195,7 +196,8 @@ async def look_at_queue(client: Client, name: str) -> Queue:
     told = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=kind
-        )
+        ),
+        retry=True,
     )
     since = datetime.now(UTC) - POLLER_SEEN_WITHIN
     lately = [p for p in told.pollers if p.last_access_time.ToDatetime(tzinfo=UTC) > since]

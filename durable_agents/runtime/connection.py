@@ -117,7 +117,7 @@ async def connect(
                 keep_alive_config=KEEP_ALIVE,
             )
             await client.workflow_service.describe_namespace(
-                DescribeNamespaceRequest(namespace=namespace)
+                DescribeNamespaceRequest(namespace=namespace), retry=True
             )
     except RPCError as error:
         raise ConfigurationError(_refusal(error, address, namespace)) from error

@@ -69,9 +69,14 @@ async def test_of_two_who_decide_at_the_same_moment_one_is_told_that_the_other_d
         second.send(of_bo, "verdict=reject", feedback="Shorter."),
     )
 
-    after = (await reviewing.rows_of(database, handle))[0]
     winner = ann.name if answers[0].status_code == 303 else bo.name
     refused = max(answers, key=lambda answer: answer.status_code)
+
+    async def written() -> bool:  # the run counts a decision before it writes it down
+        return bool((await reviewing.rows_of(database, handle))[0].decided_by)
+
+    await runs.until(written, "the decision is written down")
+    after = (await reviewing.rows_of(database, handle))[0]
     assert sorted(answer.status_code for answer in answers) == [303, 409]
     assert after.decided_by == winner
     assert f"by {winner} already" in text_of(refused)

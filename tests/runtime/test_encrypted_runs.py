@@ -120,7 +120,8 @@ async def test_what_queries_answer_is_encrypted_for_the_server(sealing: Client, 
                     namespace=sealing.namespace,
                     execution=WorkflowExecution(workflow_id=queue),
                     query=WorkflowQuery(query_type=name),
-                )
+                ),
+                retry=True,
             )
             for name in ("parcel", "__temporal_workflow_metadata")
         ]

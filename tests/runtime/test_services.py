@@ -70,7 +70,7 @@ async def test_finished_runs_are_kept_for_30_days(running: EmbeddedServices) -> 
     client = await Client.connect(running.settings.temporal_address)
 
     found = await client.workflow_service.describe_namespace(
-        DescribeNamespaceRequest(namespace="default")
+        DescribeNamespaceRequest(namespace="default"), retry=True
     )
 
     assert found.config.workflow_execution_retention_ttl.ToTimedelta().days == 30

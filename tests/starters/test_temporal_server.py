@@ -24,7 +24,7 @@ async def elsewhere(client: Client, settings: Settings) -> Client:
     gone = RemoveSearchAttributesRequest(
         namespace="attributes", search_attributes=["Pattern", "Phase"]
     )
-    await client.operator_service.remove_search_attributes(gone)
+    await client.operator_service.remove_search_attributes(gone, retry=True)
     return await connect(settings.model_copy(update={"temporal_namespace": "attributes"}))
 
 

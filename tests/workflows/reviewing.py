@@ -112,6 +112,7 @@ async def reset(client: Client, handle: Handle, task: int = 0) -> Handle:
             reason="A test.",
             request_id=runs.token(),
             workflow_task_finish_event_id=task,
-        )
+        ),
+        retry=True,
     )
     return client.get_workflow_handle(handle.id, run_id=answer.run_id, result_type=ReviewResult)

@@ -471,7 +471,8 @@ async def test_a_lane_that_is_reset_runs_its_job_with_a_fence_of_its_own(
             reason="by hand",
             workflow_task_finish_event_id=await first_task_of(handle),
             request_id=secrets.token_hex(8),
-        )
+        ),
+        retry=True,
     )
 
     done = await until_status(database, ids[0], "done")
