@@ -12,10 +12,12 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as TimeoutFailure
 
 with workflow.unsafe.imports_passed_through():
+    from durable_agents.models.errors import DatabaseUnavailableError
     from durable_agents.models.jobs import WORKFLOW_KIND, ClaimedJob
     from durable_agents.models.work_pool import LaneReport
     from workflows.flow import raised_in, reason_of, type_of
 
+OUTAGE = DatabaseUnavailableError.__name__
 STOPPING_S = 30.0  # how long to wait for a run of the same job that is still being stopped
 
 
@@ -30,6 +32,8 @@ def failure_of(job: ClaimedJob, error: BaseException, *, is_stopped: bool) -> La
         delay = raised.next_retry_delay
         told["is_final"] = raised.non_retryable
         told["retry_after_s"] = delay.total_seconds() if delay is not None else None
+        # A run's own steps outlast an outage for minutes, and what they make of it then counts.
+        told["is_lost"] = raised.type == OUTAGE and not is_workflow
     elif isinstance(raised, WorkflowAlreadyStartedError):
         told["error"] = "An earlier run of the job is still being stopped."
         told["retry_after_s"], told["is_lost"] = STOPPING_S, True

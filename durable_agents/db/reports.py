@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from durable_agents.db.claims import taken_over
 from durable_agents.db.storable import storable_json
+from durable_agents.models.errors import DatabaseUnavailableError
 from durable_agents.models.jobs import MAX_PAYLOAD_BYTES, JobRetry
 from durable_agents.models.work_pool import LaneReport
 
@@ -24,9 +25,9 @@ async def settle(
     """Store what became of a job, for the transaction of the next claim.
 
     A failure that is final, or the last that the job may have, ends it; after another it is
-    delayed. A try that was lost with its worker uses up none of those that the job may have, but
-    after five such the job has failed: it may be what kills its workers. A report that comes
-    twice, or late, changes nothing.
+    delayed. A try that was lost with its worker, or to an outage of the database, uses up none of
+    those that the job may have, but after five such the job has failed: it may be what kills its
+    workers. A report that comes twice, or late, changes nothing.
 
     Args:
         connection: Where the jobs are.
@@ -46,7 +47,7 @@ async def settle(
     if status == "failed" and report.is_lost:
         lost = row.fence - failures
         status, wait_s = _after_loss(report, lost, row)
-        if status == "failed":
+        if status == "failed" and error_type != DatabaseUnavailableError.__name__:
             error_type, error = "PoisonJobError", _POISON.format(lost=lost, error=error)
     elif status == "failed":
         failures += 1

@@ -12,7 +12,8 @@ class LaneReport(Record):
     """What became of the job before, as far as its activity could not store it itself.
 
     `at_once` says that the first time the job waits for nothing. `is_lost` says that this try was
-    not the job's own doing: its worker was lost, or an earlier run of it was still there.
+    not the job's own doing: its worker was lost, the database was away, or an earlier run of it was
+    still there.
     """
 
     job_id: int = 0

@@ -259,6 +259,22 @@ async def test_a_job_that_is_lost_again_and_again_has_failed(database: Database)
     assert found.error.endswith("The last time: No heartbeat.")
 
 
+async def test_a_job_that_meets_outages_again_and_again_says_what_was_away(
+    database: Database,
+) -> None:
+    pool = await new_pool(database)
+    ids = await enqueue(database, pool, [job()])
+    lane, kind = await Lane(database, pool).begin(), "DatabaseUnavailableError"
+
+    for _ in range(reports.MOST_LOST):
+        await make_due(database, pool)
+        await promote(database, pool)
+        await lane.fail(await lane.claim(), error_type=kind, error="Away.", is_lost=True)
+
+    found = await find(database, ids[0])
+    assert (found.status, found.error_type, found.error) == ("failed", kind, "Away.")
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 async def test_a_number_that_is_none_is_null_in_what_a_workflow_came_to(
     database: Database, number: float

@@ -3,19 +3,21 @@
 import pytest
 from temporalio.exceptions import (
     ActivityError,
+    ApplicationError,
     RetryState,
     TimeoutType,
     WorkflowAlreadyStartedError,
 )
 from temporalio.exceptions import TimeoutError as TimeoutFailure
 
+from durable_agents.models.errors import DatabaseUnavailableError
 from durable_agents.models.jobs import ClaimedJob
 from workflows.job_failures import failure_of
 
 JOB = ClaimedJob(job_id=1, fence=2, kind="noop", timeout_s=30)
 
 
-def timed_out(kind: TimeoutType) -> ActivityError:
+def activity_failed(cause: BaseException) -> ActivityError:
     error = ActivityError(
         "x",
         scheduled_event_id=1,
@@ -23,10 +25,19 @@ def timed_out(kind: TimeoutType) -> ActivityError:
         identity="",
         activity_type="noop",
         activity_id="job-1",
-        retry_state=RetryState.TIMEOUT,
+        retry_state=RetryState.MAXIMUM_ATTEMPTS_REACHED,
     )
-    error.__cause__ = TimeoutFailure("x", type=kind, last_heartbeat_details=[])
+    error.__cause__ = cause
     return error
+
+
+def timed_out(kind: TimeoutType) -> ActivityError:
+    return activity_failed(TimeoutFailure("x", type=kind, last_heartbeat_details=[]))
+
+
+def outage() -> ActivityError:
+    said = "The database does not answer: refused."
+    return activity_failed(ApplicationError(said, type=DatabaseUnavailableError.__name__))
 
 
 @pytest.mark.parametrize(
@@ -35,8 +46,9 @@ def timed_out(kind: TimeoutType) -> ActivityError:
         (timed_out(TimeoutType.HEARTBEAT), True, "The worker that ran the job died or froze"),
         (timed_out(TimeoutType.START_TO_CLOSE), False, "The job did not end within 30 s."),
         (WorkflowAlreadyStartedError("w", "W"), True, "An earlier run of the job is still"),
+        (outage(), True, "The database does not answer"),
     ],
-    ids=["dead", "slow", "still there"],
+    ids=["dead", "slow", "still there", "outage"],
 )
 def test_a_try_is_lost_when_it_ended_by_no_doing_of_the_job(
     error: BaseException, is_lost: bool, said: str
@@ -45,3 +57,11 @@ def test_a_try_is_lost_when_it_ended_by_no_doing_of_the_job(
 
     assert (report.outcome, report.is_final, report.is_lost) == ("failed", False, is_lost)
     assert report.error.startswith(said)
+
+
+def test_a_workflow_that_ended_by_an_outage_has_failed() -> None:
+    job = JOB.model_copy(update={"kind": "workflow:OrderWorkflow"})
+
+    report = failure_of(job, outage(), is_stopped=False)
+
+    assert (report.outcome, report.is_lost) == ("failed", False)
