@@ -319,10 +319,11 @@ async def test_a_pool_is_asked_for_while_its_lane_continues_as_new(
     client: Client, database: Database
 ) -> None:
     pool = await new_pool(database, max_parallelism=1)
-    ids = await lanes.submit(client, database, pool, [noop() for _ in range(130)])
+    ids = await lanes.submit(client, database, pool, [noop() for _ in range(90)])
 
-    while (await counts_of(database, pool)).get("queued"):
-        ids += await lanes.submit(client, database, pool, [noop()] if len(ids) < 260 else [])
+    while len(ids) < 120:  # a lane takes a hundred jobs, then continues as new
+        if (await counts_of(database, pool)).get("queued", 0) < 2:
+            ids += await lanes.submit(client, database, pool, [noop()])
 
     await until_counts(database, pool, done=len(ids))
     await until_asleep(client, pool)
@@ -335,11 +336,11 @@ async def test_a_small_tenant_is_not_stuck_behind_a_large_one(
 ) -> None:
     pool = await new_pool(database, max_parallelism=2)
     async with database.transaction() as connection:
-        await jobs.enqueue(connection, pool, [noop(tenant="large") for _ in range(200)])
+        await jobs.enqueue(connection, pool, [noop(tenant="large") for _ in range(100)])
         small = await jobs.enqueue(connection, pool, [noop(tenant="small") for _ in range(5)])
 
     await lanes.wake(client, database, pool)
-    await until_counts(database, pool, done=205)
+    await until_counts(database, pool, done=105)
 
     async with database.statement() as connection:
         listed = await jobs.list_jobs(connection, pool, limit=500)
