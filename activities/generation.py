@@ -92,7 +92,7 @@ class GenerationActivities:
             question.messages,
             question.complaint,
             response_format=question.response_format,
-            allowance=Allowance(request.max_tokens, request.max_cost_usd),
+            allowance=Allowance(request.max_tokens, request.max_cost_usd, request.max_calls),
         )
         asked = await self._asker.ask(agent, question, call_site(request.user_id))
         async with self._database.transaction() as connection:

@@ -126,7 +126,7 @@ class ResearchActivities:
             Question(
                 _messages(name, parts),
                 _complaint_of_text,
-                allowance=Allowance(request.max_tokens, request.max_cost_usd),
+                allowance=Allowance(request.max_tokens, request.max_cost_usd, request.max_calls),
             ),
             request.user_id,
         )
@@ -155,7 +155,7 @@ class ResearchActivities:
             _messages(name, parts),
             lambda answer: complaint_of(Evaluation, answer),
             response_format=response_format(Evaluation),
-            allowance=Allowance(request.max_tokens, request.max_cost_usd),
+            allowance=Allowance(request.max_tokens, request.max_cost_usd, request.max_calls),
         )
         asked = await self._ask(name, question, request.user_id)
         async with self._database.transaction() as connection:

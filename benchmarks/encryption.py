@@ -27,7 +27,7 @@ from benchmarks.bench import (
     spread,
 )
 from durable_agents.runtime.connection import connect
-from durable_agents.runtime.encryption import made_key
+from durable_agents.runtime.encryption import ENCODING, made_key
 from durable_agents.runtime.settings import Settings
 from tests.commanding import make_namespace
 
@@ -53,8 +53,9 @@ async def main(pairs: int) -> None:
         _side(parts, "sealed", made_key("bench")) as sealed,
     ):
         sides = (plain, sealed)
-        for side in sides:  # to warm up
-            await _sample(parts, side)
+        for side, encrypts in zip(sides, (False, True), strict=True):
+            await _sample(parts, side)  # to warm up
+            await _check(side.client, encrypts=encrypts)
         rows = [[await _sample(parts, side) for side in sides] for _ in range(pairs)]
         _tell(rows)
 
@@ -67,6 +68,16 @@ async def _side(parts: Bench, namespace: str, keys: str) -> AsyncGenerator[Side]
     variables = {name.upper(): value for name, value in told.items()}
     async with our_worker(parts, variables) as worker:
         yield Side(client, worker)
+
+
+async def _check(client: Client, *, encrypts: bool) -> None:
+    """See that a side does what its name says: a `.env` with keys would count for both workers."""
+    handle = client.get_workflow_handle(await run_react(client, 1))
+    first, *_, last = [event async for event in handle.fetch_history_events()]
+    given = first.workflow_execution_started_event_attributes.input.payloads[0]
+    made = last.workflow_execution_completed_event_attributes.result.payloads[0]
+    if {one.metadata["encoding"] == ENCODING for one in (given, made)} != {encrypts}:
+        raise SystemExit(f"The histories of {client.namespace} are not as they have to be.")
 
 
 async def _sample(parts: Bench, side: Side) -> tuple[float, float]:

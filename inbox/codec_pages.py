@@ -22,12 +22,14 @@ from temporalio.converter import DataConverter
 from durable_agents.db import access
 from durable_agents.models.errors import DurableAgentsError, PayloadKeyError, PayloadLostError
 from durable_agents.models.people import ADMIN, OPERATOR, Person
-from durable_agents.runtime.payload_storage import resolved
+from durable_agents.runtime.payload_storage import reference_in, resolved
 from inbox.pages import Pages
 
 PATH = "/codec"
 MOST_BYTES = 16 * 1024 * 1024
+MOST_FETCHED = 32 * 1024 * 1024  # of what references lead to, before the last one: each has as much
 _BEARER = "bearer "
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _ASKED_BEFORE = {
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": ", ".join(
@@ -157,8 +159,12 @@ class CodecPages:
     async def _decode(self, request: Request, payloads: Sequence[Payload]) -> Sequence[Payload]:
         """Decode what can be; one whose key or bytes are gone stays as it is beside the others."""
         # The Web UI fetches large values one by one, when somebody asks for them.
-        resolves = request.query_params.get("preserveStorageRefs") != "true"
-        return [await self._decoded(payload, resolves=resolves) for payload in payloads]
+        room = 0 if request.query_params.get("preserveStorageRefs") == "true" else MOST_FETCHED
+        made: list[Payload] = []
+        for payload in payloads:
+            made.append(await self._decoded(payload, resolves=room > 0))
+            room -= made[-1].ByteSize() if reference_in(payload) else 0
+        return made
 
     async def _decoded(self, payload: Payload, *, resolves: bool) -> Payload:
         try:
@@ -168,7 +174,12 @@ class CodecPages:
             return payload
 
     async def _download(self, request: Request, payloads: Sequence[Payload]) -> Sequence[Payload]:
-        return [await self._opened(payload) for payload in payloads]
+        made: list[Payload] = []
+        for payload in payloads:
+            if sum(one.ByteSize() for one in made) > MOST_FETCHED:
+                raise RefusalError(413, "That is too much at once: fetch values one by one.")
+            made.append(await self._opened(payload))
+        return made
 
     async def _opened(self, payload: Payload) -> Payload:
         (found,) = await resolved(self._converter, [payload])
@@ -180,9 +191,10 @@ class CodecPages:
 
 
 def origin_of(url: str) -> str:
-    """The origin of a page as browsers send it; empty for none."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
+    """The origin of a page as browsers send it, without the usual port; empty for none."""
+    parts = urlsplit(url.lower())
+    host = parts.netloc.rpartition("@")[2].removesuffix(_USUAL_PORTS.get(parts.scheme, ""))
+    return f"{parts.scheme}://{host}" if host else ""
 
 
 async def _read(request: Request) -> Sequence[Payload]:

@@ -18,6 +18,7 @@ from starters.choosing import (
     Status,
     Yes,
     act_on_all,
+    check_meant,
     choose,
     confirm,
     tell,
@@ -47,9 +48,9 @@ def cancel(
         if not confirm(runs, "cancel", dry_run=dry_run, yes=yes, as_json=as_json):
             return
         if which.is_of_many:
-            tell(await act_on_all(runs, partial(_cancel, client)), as_json=as_json)
+            tell(await act_on_all(runs, partial(cancel_one, client)), as_json=as_json)
             return
-        done = await _cancel(client, runs[0])
+        done = await cancel_one(client, runs[0])
         if as_json:
             print_json({"id": done.run.workflow_id, "run": done.run.run_id, **done.facts})
         else:
@@ -58,13 +59,15 @@ def cancel(
     run(work, as_json=as_json)
 
 
-async def _cancel(client: Client, chosen: Chosen) -> Outcome:
-    """Ask the newest run of an id to stop.
+async def cancel_one(client: Client, chosen: Chosen) -> Outcome:
+    """Ask a run to stop.
 
     Raises:
         NotFoundError: It has ended already.
+        InputError: Another run has taken its place.
     """
     seen = await find_open_run(client, chosen.workflow_id, "cancel")
+    await check_meant(client, chosen, seen)
     first = seen.raw_info.first_run_id
     await client.get_workflow_handle(seen.id, first_execution_run_id=first).cancel()
     return Outcome(chosen, done="asked to stop", facts={"status": "cancelling"})

@@ -1,15 +1,21 @@
 """Acts on one run or on many: which are meant, asking before, so many at once, and the table."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+)
 from temporalio.service import RPCError
 
+from durable_agents.clients.kept_runs import equals, list_runs
 from durable_agents.models.errors import DurableAgentsError, InputError
 from starters.inspect import find_run, status_name
 from starters.terminal import (
@@ -35,11 +41,33 @@ STATUSES = {
     "timed_out": "TimedOut",
 }
 
-Pattern = Annotated[str, typer.Option("--pattern", help="All runs of this pattern, as `react`.")]
-OfUser = Annotated[str, typer.Option("--user", help="All runs for this user.")]
-Phase = Annotated[str, typer.Option("--phase", help=f"All runs in a phase: {', '.join(PHASES)}.")]
-Status = Annotated[str, typer.Option("--status", help=f"One of {', '.join(STATUSES)}.")]
-Query = Annotated[str, typer.Option("--query", help="A visibility query of Temporal's.")]
+
+def said(context: typer.Context, option: typer.CallbackParam, value: str) -> str:
+    """Refuse an option that is given and empty, as by a variable that is not set: it means all.
+
+    Raises:
+        typer.BadParameter: It is.
+    """
+    source = context.get_parameter_source(option.name or "")
+    if not value.strip() and source is not None and source.name != "DEFAULT":
+        raise typer.BadParameter("it is empty.")
+    return value
+
+
+Pattern = Annotated[
+    str, typer.Option("--pattern", help="All runs of this pattern, as `react`.", callback=said)
+]
+OfUser = Annotated[str, typer.Option("--user", help="All runs for this user.", callback=said)]
+Phase = Annotated[
+    str,
+    typer.Option("--phase", help=f"All runs in a phase: {', '.join(PHASES)}.", callback=said),
+]
+Status = Annotated[
+    str, typer.Option("--status", help=f"One of {', '.join(STATUSES)}.", callback=said)
+]
+Query = Annotated[
+    str, typer.Option("--query", help="A visibility query of Temporal's.", callback=said)
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -61,10 +89,10 @@ class Filter:
         return not self.workflow_id
 
     def visibility(self, usual: str = "") -> str:
-        """The filter as a visibility query.
+        """The filter as a visibility query; the user, whom not every query finds, is left out.
 
         Args:
-            usual: The status of the runs that are meant when nothing is said of it.
+            usual: The status of the runs that are meant when no other is given.
 
         Raises:
             InputError: It says nothing, or names what there is not.
@@ -77,20 +105,14 @@ class Filter:
                 "Say which run: give its id, or choose several with --pattern, --user, --phase, "
                 "--status or --query."
             )
-        status = self.status or ("" if self.query else "running" if self.phase else usual)
+        status = self.status or usual or ("running" if self.phase and not self.query else "")
         parts = [
-            _equals("Pattern", self.pattern),
-            _equals("UserId", self.user),
-            _equals("Phase", _one_of(self.phase, PHASES, "phase")),
-            _equals("ExecutionStatus", STATUSES.get(_one_of(status, STATUSES, "status"), "")),
+            equals("Pattern", self.pattern),
+            equals("Phase", _one_of(self.phase, PHASES, "phase")),
+            equals("ExecutionStatus", STATUSES.get(_one_of(status, STATUSES, "status"), "")),
             f"({self.query})" if self.query else "",
         ]
         return " AND ".join(part for part in parts if part)
-
-
-def _equals(attribute: str, value: str) -> str:
-    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{attribute} = '{quoted}'" if value else ""
 
 
 def _one_of(value: str, known: Sequence[str] | dict[str, str], what: str) -> str:
@@ -128,7 +150,10 @@ Act = Callable[[Chosen], Awaitable[Outcome]]
 
 
 async def choose(client: Client, which: Filter, *, usual: str = "") -> list[Chosen]:
-    """The runs that a filter means: of each id the newest that fits.
+    """The runs that a filter means; of each id only the newest run, and only if it fits.
+
+    What is done to a run is done to the newest of its id. One that failed and was restarted since
+    has failed for good, and still is not meant.
 
     Raises:
         InputError: The filter says nothing, or names what there is not.
@@ -136,13 +161,45 @@ async def choose(client: Client, which: Filter, *, usual: str = "") -> list[Chos
     """
     query = which.visibility(usual)
     if which.workflow_id:
-        seen = await find_run(client, which.workflow_id)
-        return [Chosen(seen.id, seen.run_id, seen.workflow_type, status_name(seen.status))]
+        return [_chosen(await find_run(client, which.workflow_id))]
     found: dict[str, Chosen] = {}
-    async for seen in client.list_workflows(query):  # the newest first
-        chosen = Chosen(seen.id, seen.run_id, seen.workflow_type, status_name(seen.status))
-        found.setdefault(seen.id, chosen)
-    return list(found.values())
+    async for seen in list_runs(client, query, user_id=which.user):  # the newest first
+        found.setdefault(seen.id, _chosen(seen))
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def is_newest(one: Chosen) -> bool:
+        if one.status == "running":
+            return True
+        async with turns:
+            return (await find_run(client, one.workflow_id)).run_id == one.run_id
+
+    newest = await asyncio.gather(*map(is_newest, found.values()))
+    meant = [one for one, is_meant in zip(found.values(), newest, strict=True) if is_meant]
+    if len(meant) < len(found):
+        note(f"Left out: {len(found) - len(meant)} whose id has a newer run, which does not fit.")
+    return meant
+
+
+def _chosen(seen: WorkflowExecution) -> Chosen:
+    return Chosen(seen.id, seen.run_id, seen.workflow_type, status_name(seen.status))
+
+
+async def check_meant(client: Client, chosen: Chosen, newest: WorkflowExecutionDescription) -> None:
+    """See that the newest run of an id is the one that was chosen, or goes on from it.
+
+    Raises:
+        InputError: It is another, which nobody has looked at.
+    """
+    if newest.run_id == chosen.run_id:
+        return
+    handle = client.get_workflow_handle(chosen.workflow_id, run_id=chosen.run_id)
+    before = await handle.describe()
+    goes_on = before.status == WorkflowExecutionStatus.CONTINUED_AS_NEW
+    if not goes_on or before.raw_info.first_run_id != newest.raw_info.first_run_id:
+        raise InputError(
+            f"A newer run of {chosen.workflow_id} has taken the place of the one that was chosen: "
+            "choose again."
+        )
 
 
 def ask(question: str, *, yes: bool) -> None:
@@ -196,6 +253,8 @@ def confirm(runs: Sequence[Chosen], verb: str, *, dry_run: bool, yes: bool, as_j
         return False
     if not runs:
         note("No runs fit; nothing was done.")
+        if as_json:
+            print_json({"runs": [], "failed": 0})
         return False
     if len(runs) > 1:
         ask(f"{verb.capitalize()} {_count(runs)}?", yes=yes)
@@ -218,7 +277,7 @@ def _cells(run: Chosen) -> tuple[str, str, str]:
     return run.workflow_id, run.workflow, run.status
 
 
-def _count(some: Sequence[object]) -> str:
+def _count(some: Sized) -> str:
     return f"{len(some)} run{'' if len(some) == 1 else 's'}"
 
 

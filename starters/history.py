@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from google.protobuf.json_format import ParseError
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
@@ -32,6 +33,16 @@ from workers.registry import WORKFLOWS
 MOST_BYTES = 200 * 1024 * 1024  # a history has 50 MB at most; JSON and payloads make more of it
 
 Run = Annotated[str, typer.Option("--run", help="Which run of the id; the newest when left out.")]
+
+_NO_HISTORY = (
+    ParseError,
+    RecursionError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+)
+"""What the SDK's reading of a history raises on what is none."""
 
 _QUOTED = re.compile(r'message: "([^"]+)"')  # what the SDK's dump of the failure says of it
 
@@ -80,7 +91,7 @@ def replay(
             history, name = saved, Path(source).stem
         else:
             history, name = await _exported(await connect(settings), source, run_id), source
-        told = _parsed(history, name)
+        told = parsed(history, name)
         failure = await _replayed(settings, history, told)
         _report(told, failure, as_json=as_json)
 
@@ -117,7 +128,7 @@ def _read(file: Path) -> str:
         raise InputError(f"{file} is not text in UTF-8.") from error
 
 
-def _parsed(history: str, name: str) -> WorkflowHistory:
+def parsed(history: str, name: str) -> WorkflowHistory:
     """Read a history's JSON.
 
     Raises:
@@ -126,7 +137,7 @@ def _parsed(history: str, name: str) -> WorkflowHistory:
     try:
         told = WorkflowHistory.from_json(name, history)
         started = told.events[0].workflow_execution_started_event_attributes
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except _NO_HISTORY as error:
         raise InputError(f"{name} is not a history as `history export` writes it.") from error
     if not started.workflow_type.name:
         raise InputError(f"{name} is not a whole history: it does not begin with a run's start.")

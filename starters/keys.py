@@ -7,6 +7,7 @@ import typer
 
 from durable_agents.db import migrate, payload_keys
 from durable_agents.db.engine import Database
+from durable_agents.runtime.connection import namespace_of
 from durable_agents.runtime.encryption import made_key, read_keys
 from durable_agents.runtime.settings import Settings
 from starters.database import database_url
@@ -66,7 +67,7 @@ def forget(
         try:
             await migrate.check(database)
             async with database.statement() as connection:
-                await payload_keys.forget_key(connection, settings.temporal_namespace, key_id)
+                await payload_keys.forget_key(connection, namespace_of(settings), key_id)
         finally:
             await database.close()
         say(f"Workers start without the key {key_id} from now on.")

@@ -3,6 +3,7 @@
 What is deleted and what stays is told in `docs/retention.md`.
 """
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,25 +20,36 @@ from durable_agents.db.retention import KINDS, purge_table
 from durable_agents.models.errors import InputError
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.settings import Settings
-from starters.choosing import DryRun, Yes, ask
+from starters.choosing import DryRun, Yes, ask, said
 from starters.database import database_url
 from starters.options import AsJson
 from starters.purge_person import purge_person
 from starters.terminal import main_of, note, out, plain, print_json, run
 
 USUAL_DAYS = 90.0
+MOST_DAYS = 36_500
+
+
+OlderThan = Annotated[
+    float,
+    typer.Option(
+        metavar="DAYS", help="Delete what was last of use before that.", min=0, max=MOST_DAYS
+    ),
+]
+Only = Annotated[
+    str,
+    typer.Option(metavar="KINDS", help=f"Only these, as a,b: {', '.join(KINDS)}.", callback=said),
+]
+OfPerson = Annotated[
+    str,
+    typer.Option("--user", help="What is kept of this user, whatever its age.", callback=said),
+]
 
 
 def purge(
-    older_than: Annotated[
-        float, typer.Option(metavar="DAYS", help="Delete what was last of use before that.", min=0)
-    ] = USUAL_DAYS,
-    only: Annotated[
-        str, typer.Option(metavar="KINDS", help=f"Only these, as a,b: {', '.join(KINDS)}.")
-    ] = "",
-    user: Annotated[
-        str, typer.Option("--user", help="What is kept of this user, whatever its age.")
-    ] = "",
+    older_than: OlderThan = USUAL_DAYS,
+    only: Only = "",
+    user: OfPerson = "",
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -98,8 +110,11 @@ async def _before(client: Client, older_than: float) -> tuple[datetime, timedelt
     """The moment before which things are deleted, and how long histories are kept.
 
     Raises:
-        InputError: That is not long enough ago: runs whose histories are kept need what they wrote.
+        InputError: It is no number, or not long enough ago: runs whose histories are kept need
+            what they wrote.
     """
+    if math.isnan(older_than):
+        raise InputError("--older-than takes a number of days.")
     retention = await history_retention(client)
     asked = timedelta(days=older_than)
     if asked < retention:

@@ -1,23 +1,46 @@
-"""Deletes what is kept of one person: the histories of their runs, then their rows."""
+"""Deletes what is kept of one person: their rows, and the histories of their runs.
+
+What names the runs goes last, so that whoever stops halfway may start again.
+"""
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from rich.table import Table
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from durable_agents.clients.kept_runs import open_runs_of, runs_of
+from durable_agents.clients.kept_runs import ended_runs_of, open_runs_of
 from durable_agents.db.engine import Database
-from durable_agents.db.erasure import Erased, count_rows, count_unfinished, erase, runs_named
+from durable_agents.db.erasure import (
+    CHANGES,
+    LAST,
+    Erased,
+    count_rows,
+    count_unfinished,
+    erase,
+    executions_named,
+    runs_named,
+)
 from durable_agents.models.errors import DecisionRefusedError, InputError
 from starters.choosing import AT_ONCE, ask
 from starters.terminal import note, out, plain, print_json
 
 NOBODY = "-"  # the search attribute of runs for no user
 SHOWN = 10  # open runs that a sentence names
+GONE = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
+"""What the server says of a run that it has forgotten, and of what is no run: `job/7`."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What names a person: the histories that the server keeps, as id and run, and all runs."""
+
+    histories: frozenset[tuple[str, str]]
+    runs: frozenset[str]
 
 
 async def purge_person(
@@ -31,38 +54,73 @@ async def purge_person(
     """
     if user_id == NOBODY:
         raise InputError("`-` stands for runs without a user: name a person.")
-    await _check_nothing_runs(client, database, user_id)
-    kept = await runs_of(client, user_id)
-    runs = {run_id for _, run_id in kept} | await runs_named(database, user_id)
+    traces = await _look(client, database, user_id)
     if dry_run:
-        found = await count_rows(database, user_id, runs)
-        _tell(user_id, len(kept), found, dry_run=True, as_json=as_json)
+        found = await count_rows(database, user_id, traces.runs)
+        _tell(user_id, len(traces.histories), found, dry_run=True, as_json=as_json)
         return
-    ask(f"Delete what is kept of {user_id}, and the histories of {len(kept)} runs?", yes=yes)
-    await _delete_histories(client, kept)
-    found = await erase(database, user_id, runs)
-    _tell(user_id, len(kept), found, dry_run=False, as_json=as_json)
+    if not yes:
+        many = len(traces.histories)
+        ask(f"Delete what is kept of {user_id}, and the histories of {many} runs?", yes=yes)
+        traces = await _look(client, database, user_id)  # whoever was asked may have taken long
+    found = await erase(database, user_id, traces.runs, changes=CHANGES)
+    await _delete_histories(client, traces.histories)
+    found += await erase(database, user_id, traces.runs, changes=LAST)
+    _tell(user_id, len(traces.histories), found, dry_run=False, as_json=as_json)
 
 
-async def _check_nothing_runs(client: Client, database: Database, user_id: str) -> None:
-    """See that nothing goes on writing of this person.
+async def _look(client: Client, database: Database, user_id: str) -> Traces:
+    """Look for what names a person, and see that nothing goes on writing of them.
 
     Raises:
         DecisionRefusedError: Something does.
     """
-    open_runs = await open_runs_of(client, user_id)
+    ended = set(await ended_runs_of(client, user_id))
+    others = await executions_named(database, user_id) - ended
+    others_open, others_ended = await _split(client, others)
+    _refuse_open(user_id, sorted({*await open_runs_of(client, user_id), *others_open}))
+    jobs = await count_unfinished(database, user_id)
+    if jobs:
+        raise DecisionRefusedError(
+            f"{jobs} job{'s' if jobs > 1 else ''} of {user_id} in the work pools are not finished, "
+            "or are waited for with others: let them end, or cancel them with `durable-agents pool "
+            "cancel`."
+        )
+    histories = ended | others_ended
+    runs = {run_id for _, run_id in histories} | await runs_named(database, user_id)
+    return Traces(frozenset(histories), frozenset(runs))
+
+
+def _refuse_open(user_id: str, open_runs: Sequence[str]) -> None:
     if open_runs:
         more = f" and {len(open_runs) - SHOWN} more" if len(open_runs) > SHOWN else ""
         raise DecisionRefusedError(
             f"Runs of {user_id} are at work: {', '.join(open_runs[:SHOWN])}{more}. Let them end, "
-            f"or stop them with `durable-agents cancel --user {user_id}`."
+            "or stop them with `durable-agents cancel`."
         )
-    jobs = await count_unfinished(database, user_id)
-    if jobs:
-        raise DecisionRefusedError(
-            f"{jobs} job{'s' if jobs > 1 else ''} of {user_id} in the work pools are not finished: "
-            "let them end, or cancel them with `durable-agents pool cancel`."
-        )
+
+
+async def _split(
+    client: Client, runs: Iterable[tuple[str, str]]
+) -> tuple[list[str], set[tuple[str, str]]]:
+    """The ids of those runs that are open, and those that have ended and are still kept."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(workflow_id: str, run_id: str) -> WorkflowExecutionStatus | None:
+        async with turns:
+            try:
+                handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+                return (await handle.describe()).status
+            except RPCError as error:
+                if error.status in GONE:
+                    return None
+                raise
+
+    named = list(runs)
+    found = list(zip(named, await asyncio.gather(*(one(*run) for run in named)), strict=True))
+    at_work = [run[0] for run, status in found if status == WorkflowExecutionStatus.RUNNING]
+    ended = {run for run, status in found if status not in {None, WorkflowExecutionStatus.RUNNING}}
+    return at_work, ended
 
 
 async def _delete_histories(client: Client, runs: Iterable[tuple[str, str]]) -> None:

@@ -28,6 +28,7 @@ from starters.choosing import (
     Yes,
     act_on_all,
     ask,
+    check_meant,
     choose,
     confirm,
     tell,
@@ -52,6 +53,10 @@ WithoutMessages = Annotated[
         "--without-messages", help="Do not deliver signals and updates again that came later."
     ),
 ]
+OnCurrent = Annotated[
+    bool,
+    typer.Option("--on-current", help="Have a pinned run go on with the workers' current version."),
+]
 Anyway = Annotated[bool, typer.Option("--anyway", help="Also a run that is undoing what it did.")]
 
 
@@ -65,6 +70,7 @@ class Restarting:
     anyway: bool
     without_messages: bool
     by: str
+    on_current: bool = False
 
 
 def restart(
@@ -73,6 +79,7 @@ def restart(
     run_id: OfRun = "",
     listed: Listed = False,
     without_messages: WithoutMessages = False,
+    on_current: OnCurrent = False,
     anyway: Anyway = False,
     pattern: Pattern = "",
     user: OfUser = "",
@@ -94,7 +101,8 @@ def restart(
             return
         if not step:
             raise InputError("Say from where: --from STEP; `--list` tells a run's steps.")
-        given = Restarting(client, step, run_id, anyway, without_messages, by or login())
+        who = by or login()
+        given = Restarting(client, step, run_id, anyway, without_messages, who, on_current)
         runs = await choose(client, which)
         if not which.is_of_many:
             await _restart_one(given, runs[0], dry_run=dry_run, yes=yes, as_json=as_json)
@@ -112,6 +120,8 @@ async def _restart_one(
     plan = await plan_restart(given, chosen)
     if not as_json:
         _show(plan, dry_run=dry_run)
+        if plan.current:
+            note(f"Its version: {_version(given, plan)}.")
     if dry_run:
         if as_json:
             print_json({**_facts(plan), "dry_run": True})
@@ -138,13 +148,14 @@ async def restart_one_of_many(given: Restarting, chosen: Chosen) -> Outcome:
 
 
 async def plan_restart(given: Restarting, chosen: Chosen) -> ResetPlan:
-    """See what a restart would do, of the newest run of an id.
+    """See what a restart of a run would do.
 
     Raises:
-        InputError: It cannot be restarted there.
+        InputError: It cannot be restarted there, or another run has taken its place.
         DecisionRefusedError: It is undoing what it did.
     """
     seen = await find_run(given.client, chosen.workflow_id)
+    await check_meant(given.client, chosen, seen)
     if seen.workflow_type == LANE:
         raise InputError(
             f"Run {seen.id} is a lane of a work pool, no piece of work: what it did before, other "
@@ -171,9 +182,20 @@ async def _do(given: Restarting, chosen: Chosen, plan: ResetPlan) -> Outcome:
         plan,
         reason=f"restarted from {plan.step.name}{who}",
         without_messages=given.without_messages,
+        on_current=given.on_current,
     )
     told = f"restarted from {plan.step.name}"
+    if plan.current:
+        told += f"; {_version(given, plan)}"
     return Outcome(chosen, done=told, facts={**_facts(plan), "run": new})
+
+
+def _version(given: Restarting, plan: ResetPlan) -> str:
+    """Which version of the workers a pinned run goes on with, and which it does not."""
+    current = plan.current.build_id if plan.current else ""
+    if given.on_current:
+        return f"moves from {plan.pinned_to} to {current}, which is current"
+    return f"stays pinned to {plan.pinned_to}, {current} is current; --on-current moves it there"
 
 
 def _facts(plan: ResetPlan) -> dict[str, Any]:
@@ -184,6 +206,7 @@ def _facts(plan: ResetPlan) -> dict[str, Any]:
         "again": plan.again,
         "left_behind": [step.name for step in plan.after],
         "newer_runs": list(plan.newer),
+        "pinned_to": plan.pinned_to or None,
     }
 
 

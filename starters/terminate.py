@@ -40,6 +40,7 @@ from starters.choosing import (
     Status,
     Yes,
     act_on_all,
+    check_meant,
     choose,
     confirm,
     tell,
@@ -120,14 +121,16 @@ async def _ending(
 
 
 async def end(ending: Ending, chosen: Chosen) -> Outcome:
-    """End the newest run of an id.
+    """End a run.
 
     Raises:
         NotFoundError: It has ended already.
+        InputError: Another run has taken its place.
         DecisionRefusedError: It would undo what it did, and nobody has given that up.
     """
     client = ending.client
     seen = await find_open_run(client, chosen.workflow_id, "terminate")
+    await check_meant(client, chosen, seen)
     stays = await left_to_undo(client, seen)
     if stays and not ending.abandon:
         raise DecisionRefusedError(

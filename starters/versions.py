@@ -85,6 +85,8 @@ def ramp(
         client = await connect(settings)
         name = settings.worker_deployment_name
         chosen = build_id if percent else ""
+        if not percent:
+            await _is_ramping(client, name, build_id)
         await versions.set_ramping(client, name, chosen, percent, within_s=within)
         say(f"{name}.{build_id} gets {percent:g} % of the new runs.")
 
@@ -136,6 +138,19 @@ async def make_current(
                 "when they can be stopped."
             )
     return told
+
+
+async def _is_ramping(client: Client, name: str, build_id: str) -> None:
+    """See that a version is the one that gets a part of the new runs.
+
+    Raises:
+        InputError: Another one is, or none.
+    """
+    found = await versions.find_deployment(client, name)
+    ramping = found.ramping if found else ""
+    if ramping != build_id:
+        which = f"{ramping} is" if ramping else "none is"
+        raise InputError(f"{build_id} is not being ramped up: {which}.")
 
 
 async def _pinned_to(client: Client, settings: Settings, build_id: str) -> int:

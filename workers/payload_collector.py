@@ -3,10 +3,12 @@
 A history may refer to whatever was stored since its run began, and a run that waits for weeks in
 a worker's memory reads nothing meanwhile. So a payload goes only when it was last used before the
 retention, and before the start of every run that the server still knows, open or closed. (A run
-that was reset or goes on for another begins by reading what it inherits.) One run that stays open
-for a year thus keeps what was stored since; that costs space and loses nothing.
+that was reset or goes on for another begins by reading what it inherits; it does not read the
+inputs of steps that are done, which only an export of its history would want.) One run that stays
+open for a year thus keeps what was stored since; that costs space and loses nothing.
 
-With PAYLOAD_STORE=s3 the bucket's lifecycle rule does this.
+What a Temporal Schedule will start with is not looked at. With PAYLOAD_STORE=s3 the bucket's
+lifecycle rule does all this.
 """
 
 import asyncio

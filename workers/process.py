@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.runtime import (
@@ -34,7 +35,7 @@ from durable_agents.runtime.connection import connect
 from durable_agents.runtime.encryption import read_keys
 from durable_agents.runtime.ending import end_process
 from durable_agents.runtime.settings import Settings
-from workers.key_check import check_keys
+from workers.key_check import check_keys, until_keys_lack
 from workers.outbox import resend_at_start
 from workers.payload_collector import collect_for_ever
 from workers.pool_reconciler import reconcile_pools_for_ever
@@ -106,11 +107,14 @@ async def run(settings: Settings, roles: Sequence[Role], *, metrics_port: int = 
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(worker.run()) for worker in workers]
             background = _background(group, client, resources, roles)
+            lacking = group.create_task(until_keys_lack(resources.database, client.namespace, keys))
             print(READY, flush=True)  # noqa: T201 - what the supervisor waits for
-            await _first(stop, running)
-            for task in background:
+            await _first(stop, [*running, lacking])
+            for task in (*background, lacking):
                 task.cancel()
             await asyncio.gather(*(worker.shutdown() for worker in workers))
+        if not lacking.cancelled():
+            raise lacking.result()
     finally:
         await resources.close()
 
@@ -132,7 +136,7 @@ def _background(
     return started
 
 
-async def _first(stop: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> None:
+async def _first(stop: asyncio.Event, running: Sequence[asyncio.Task[Any]]) -> None:
     """Wait until the process is told to stop, or a worker ends of itself."""
     told = asyncio.ensure_future(stop.wait())
     await asyncio.wait({told, *running}, return_when=asyncio.FIRST_COMPLETED)

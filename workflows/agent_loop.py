@@ -8,7 +8,6 @@ costs the same bytes whether it is the third or the three-hundredth.
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.conversation import ConversationActivities
@@ -25,11 +24,10 @@ with workflow.unsafe.imports_passed_through():
         Thought,
         ThreadHead,
     )
-    from durable_agents.models.errors import BudgetExceededError
     from durable_agents.models.react import LoopState
-    from durable_agents.models.status import Usage
     from workflows import policies
-    from workflows.flow import Flow, is_type, reason_of
+    from workflows.budgets import within
+    from workflows.flow import Flow
     from workflows.tool_approval import ToolApproval
     from workflows.tool_calls import ToolCalls
 
@@ -136,22 +134,10 @@ class AgentLoop:
         Raises:
             BudgetExceededError: Nothing is left, or too little for another call.
         """
-        allowance = self._budget.reserve()
-        self.round += 1
-        used = Usage()
-        try:
-            thought = await self._ask(allowance)
-            used = thought.usage
-        except ActivityError as error:
-            if is_type(error, BudgetExceededError):
-                raise BudgetExceededError(reason_of(error)) from error
-            raise
-        finally:
-            self._budget.settle(allowance, used)
-            self._flow.add_usage(used)
-        return thought
+        return await within(self._budget, self._flow, self._ask)
 
     async def _ask(self, allowance: Allowance) -> Thought:
+        self.round += 1
         with self._flow.step(f"{self.label}think {self.round}"):
             return await workflow.execute_activity_method(
                 ThinkingActivities.think,
@@ -159,9 +145,7 @@ class AgentLoop:
                     agent=self._agent,
                     head=self._thread.head,
                     task=self._task,
-                    max_tokens=allowance.max_tokens,
-                    max_cost_usd=allowance.max_cost_usd,
-                    max_calls=allowance.max_calls,
+                    **vars(allowance),
                     user_id=self._user_id,
                 ),
                 activity_id=f"{self.label}think-{self.round}",

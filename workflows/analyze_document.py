@@ -25,9 +25,9 @@ with workflow.unsafe.imports_passed_through():
         SectionsRead,
     )
     from durable_agents.models.errors import BudgetExceededError
-    from durable_agents.models.status import Usage
     from workflows import policies
-    from workflows.flow import Flow, is_type, reason_of
+    from workflows.budgets import budget_of, within
+    from workflows.flow import Flow, reason_of
     from workflows.together import together
 
 BRANCHES: tuple[Branch, ...] = ("sentiment", "topics", "summary")
@@ -56,11 +56,7 @@ class DocumentAnalysisWorkflow(Flow):
     @workflow.run
     async def run(self, request: DocumentAnalysisInput) -> DocumentAnalysisResult:
         """Look at the document, read it in three branches, save what they found."""
-        self._budget = Budget(
-            max_tokens=request.max_tokens,
-            max_cost_usd=request.max_cost_usd,
-            max_calls=request.max_calls,
-        )
+        self._budget = budget_of(request)
         return await self._to_deadline(request.deadline_s, self._analyse(request))
 
     async def _analyse(self, request: DocumentAnalysisInput) -> DocumentAnalysisResult:
@@ -157,17 +153,11 @@ class DocumentAnalysisWorkflow(Flow):
 
     async def _read_reserved(self, batch: ReadSectionsInput, suffix: str) -> int:
         """Reserve, read, settle."""
-        allowance, used = self._budget.reserve(), Usage()
-        try:
-            done = await self._read_some(batch.model_copy(update=vars(allowance)), suffix)
-            used = done.usage
-        except ActivityError as error:
-            if is_type(error, BudgetExceededError):
-                raise BudgetExceededError(reason_of(error)) from error
-            raise
-        finally:
-            self._budget.settle(allowance, used)
-            self.add_usage(used)
+        done = await within(
+            self._budget,
+            self,
+            lambda left: self._read_some(batch.model_copy(update=vars(left)), suffix),
+        )
         return done.read
 
     async def _read_some(self, batch: ReadSectionsInput, suffix: str) -> SectionsRead:

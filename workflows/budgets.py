@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from durable_agents.agent.budget import Allowance, Budget
     from durable_agents.models.errors import BudgetExceededError
     from durable_agents.models.status import Usage
-    from workflows.flow import Flow, is_type, reason_of
+    from workflows.flow import Flow, is_type, raised_in, reason_of
 
 
 class Bounded(Protocol):
@@ -59,6 +59,8 @@ async def within(
 ) -> Answer:
     """Make one model call with what is left of a budget, and count what it used.
 
+    What it used counts also where it failed in the end: answers that were no use cost as much.
+
     Raises:
         BudgetExceededError: Nothing is left, or too little for the call.
     """
@@ -67,6 +69,7 @@ async def within(
         answer = await ask(allowance)
         used = answer.usage
     except ActivityError as error:
+        used = used_in(error)
         if is_type(error, BudgetExceededError):
             raise BudgetExceededError(reason_of(error)) from error
         raise
@@ -74,3 +77,10 @@ async def within(
         budget.settle(allowance, used)
         flow.add_usage(used)
     return answer
+
+
+def used_in(error: ActivityError) -> Usage:
+    """What a step has used that failed for good, as far as its failure tells."""
+    raised = raised_in(error)
+    told = raised.details if isinstance(raised, ApplicationError) else ()
+    return Usage.model_validate(told[0]) if told else Usage()

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import policies
     from workflows.agent_loop import AgentLoop
+    from workflows.budgets import budget_of
     from workflows.flow import Flow, reason_of
     from workflows.research_desk import ResearchDesk
     from workflows.together import together
@@ -74,11 +75,7 @@ class ResearchWorkflow(Flow):
     @workflow.run
     async def run(self, request: ResearchInput) -> ResearchResult:
         """Plan, investigate, write, improve, save."""
-        self._budget = Budget(
-            max_tokens=request.max_tokens,
-            max_cost_usd=request.max_cost_usd,
-            max_calls=request.max_calls,
-        )
+        self._budget = budget_of(request)
         self._desk = ResearchDesk(self, self._budget)
         return await self._to_deadline(request.deadline_s, self._research(request))
 

@@ -12,7 +12,6 @@ with workflow.unsafe.imports_passed_through():
     from durable_agents.agent.budget import Allowance, Budget
     from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.conversation import GeneratedObject, GenerateInput
-    from durable_agents.models.errors import BudgetExceededError
     from durable_agents.models.research import (
         MOST_SUB_QUESTIONS,
         Evaluated,
@@ -22,9 +21,9 @@ with workflow.unsafe.imports_passed_through():
         WriteInput,
         Written,
     )
-    from durable_agents.models.status import Usage
     from workflows import policies
-    from workflows.flow import Flow, is_type, reason_of
+    from workflows.budgets import within
+    from workflows.flow import Flow
 
 SUB_QUESTION_CHARS = 500
 
@@ -77,8 +76,7 @@ class ResearchDesk:
                 agent="research_planner",
                 prompt=f"Split this question into sub-questions.\n\nQuestion: {request.query}",
                 user_id=request.user_id,
-                max_tokens=allowance.max_tokens,
-                max_cost_usd=allowance.max_cost_usd,
+                **vars(allowance),
             ),
             activity_id="plan",
             task_queue=queue_of("research_planner"),
@@ -116,8 +114,7 @@ class ResearchDesk:
                 query=request.query,
                 drafts=drafts,
                 user_id=request.user_id,
-                max_tokens=allowance.max_tokens,
-                max_cost_usd=allowance.max_cost_usd,
+                **vars(allowance),
             ),
             activity_id=f"{task}-{number}" if number else task,
             task_queue=queue_of(WRITERS[task][0]),
@@ -148,8 +145,7 @@ class ResearchDesk:
                 query=request.query,
                 draft=draft.draft,
                 user_id=request.user_id,
-                max_tokens=allowance.max_tokens,
-                max_cost_usd=allowance.max_cost_usd,
+                **vars(allowance),
             ),
             activity_id=f"evaluate-{number}",
             task_queue=queue_of("research_analyst"),
@@ -168,17 +164,9 @@ class ResearchDesk:
         Raises:
             BudgetExceededError: Nothing is left, or too little for the call.
         """
-        allowance = self._budget.reserve()
-        used = Usage()
-        try:
+
+        async def shown(allowance: Allowance) -> Answer:
             with self._flow.step(step):
-                answer = await ask(allowance)
-            used = answer.usage
-        except ActivityError as error:
-            if is_type(error, BudgetExceededError):
-                raise BudgetExceededError(reason_of(error)) from error
-            raise
-        finally:
-            self._budget.settle(allowance, used)
-            self._flow.add_usage(used)
-        return answer
+                return await ask(allowance)
+
+        return await within(self._budget, self._flow, shown)

@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
 CLASSIFIER = "classifier"
 NO_REPLY = "We could not answer this right away. Please ask again with a little more detail."
 READ_CHARS = 4000  # of a message, to classify it
+UNCLASSIFIED = "unclassified"  # before, a budget that ended here failed the run
 
 
 @workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
@@ -35,7 +36,7 @@ class RoutingWorkflow(Flow):
     """Classify a message, let the agent of its route reply, and save the interaction.
 
     Takes the query `status`. Ends with the reply and the route that was taken; a classification
-    under the threshold goes to the general agent. One that runs out of rounds or budget says that
+    under the threshold goes to the general agent. A run that is out of rounds or budget says that
     it could not answer. Fails when a step fails for good, or at its deadline.
     """
 
@@ -79,8 +80,15 @@ class RoutingWorkflow(Flow):
         return answered, "answered" if answered else "max_rounds"
 
     async def _classify(self, request: RoutingInput, budget: Budget) -> Classified:
-        with self.step("classify"):
-            done = await within(budget, self, lambda left: self._ask_classifier(request, left))
+        """What the message is about; nothing where the budget does not suffice to ask."""
+        try:
+            with self.step("classify"):
+                done = await within(budget, self, lambda left: self._ask_classifier(request, left))
+        except BudgetExceededError as error:
+            if not workflow.patched(UNCLASSIFIED):
+                raise
+            self._note = error.message
+            return Classified(type="", confidence=0)
         return Classified.model_validate(done.value)
 
     async def _ask_classifier(self, request: RoutingInput, left: Allowance) -> GeneratedObject:
@@ -91,8 +99,7 @@ class RoutingWorkflow(Flow):
                 agent=CLASSIFIER,
                 prompt=f"What is this message about?\n\n{message}",
                 user_id=request.user_id,
-                max_tokens=left.max_tokens,
-                max_cost_usd=left.max_cost_usd,
+                **vars(left),
             ),
             activity_id="classify",
             task_queue=queue_of(CLASSIFIER),

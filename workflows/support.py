@@ -133,10 +133,9 @@ class SupportWorkflow(Flow):
         return Judgement.model_validate(decided.value)
 
     async def _ask_judge(self, asked: GenerateInput, left: Allowance) -> GeneratedObject:
-        bounds = {"max_tokens": left.max_tokens, "max_cost_usd": left.max_cost_usd}
         return await workflow.execute_activity_method(
             GenerationActivities.generate_object,
-            asked.model_copy(update=bounds),
+            asked.model_copy(update=vars(left)),
             activity_id="decide",
             task_queue=queue_of(JUDGE),
             start_to_close_timeout=policies.MODEL_CALL_TIMEOUT,

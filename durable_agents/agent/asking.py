@@ -119,17 +119,24 @@ class Asker:
         """
         records: list[CallRecord] = []
         spent, failures = await self._before(site, question)
-        question = replace(question, allowance=left_of(question.allowance, spent))
         models = agent.models or (await self._model.default_model(),)
         try:
+            question = replace(question, allowance=left_of(question.allowance, spent))
             answer = await self._first_answer(
                 models, agent, question, site, records, failures=failures
             )
-        except (DurableAgentsError, asyncio.CancelledError) as error:
+        except asyncio.CancelledError:
             await asyncio.shield(self._store(records))
-            if isinstance(error, ModelUnavailableError):
-                raise after_failure(error, failures + 1, site.attempt) from error
             raise
+        except DurableAgentsError as error:
+            await asyncio.shield(self._store(records))
+            named = error
+            if isinstance(error, ModelUnavailableError):
+                named = after_failure(error, failures + 1, site.attempt)
+            named.usage = spent + total_of(records)
+            if named is error:
+                raise  # `from error` would make it its own cause
+            raise named from error
         return Asked(answer, spent + total_of(records), tuple(records))
 
     async def _first_answer(
@@ -227,6 +234,7 @@ class Asker:
             row = partial(
                 site.record, self._prices, agent=agent.name, model=request.model, started=started
             )
+            day.asked = True
             try:
                 answer = await self._model.chat(
                     replace(request, max_output_tokens=day.output_tokens)

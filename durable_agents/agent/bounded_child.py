@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
+
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")  # nothing that it could give away
 
 
 class UnreadableError(Exception):
@@ -29,6 +32,7 @@ async def read_in_child(
     """
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", script, str(cpu_seconds), str(memory_bytes)),
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -6,7 +6,7 @@ from typing import Any
 from durable_agents.agent.definition import AgentDefinition
 from durable_agents.db.threads import StoredMessage
 
-CHARS_PER_TOKEN = 3.5  # a cautious mean over English text and JSON
+BYTES_PER_TOKEN = 3.5  # a cautious mean over English text and JSON; others have longer characters
 
 
 def build_messages(
@@ -41,9 +41,14 @@ def build_messages(
 
 def estimate_tokens(messages: Sequence[dict[str, Any]], tools: int = 0) -> int:
     """About how many tokens a request has; `tools` is the length of their schemas."""
-    chars = sum(len(m.get("content") or "") + 20 for m in messages)
-    calls = sum(len(str(m["tool_calls"])) for m in messages if m.get("tool_calls"))
-    return int((chars + calls + tools) / CHARS_PER_TOKEN) + 1
+    said = sum(_bytes(m.get("content") or "") + 20 for m in messages)
+    calls = sum(_bytes(str(m["tool_calls"])) for m in messages if m.get("tool_calls"))
+    return int((said + calls + tools) / BYTES_PER_TOKEN) + 1
+
+
+def _bytes(text: str) -> int:
+    """The length in UTF-8, which tokens of all scripts go by rather than by characters."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _whole_turns(conversation: Sequence[StoredMessage]) -> list[list[StoredMessage]]:

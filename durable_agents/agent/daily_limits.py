@@ -5,7 +5,8 @@ than they may waits for them, without counting as a failure. Near the limit an a
 left; where that is too little, `BudgetExceededError` says when the day ends.
 
 A reservation outlives its attempt by a minute at most: the next attempt of the step takes its
-place, and one that nobody follows ends by itself. What such a dead call has cost is not booked.
+place, and one that nobody follows ends by itself. What such a call has cost nobody knows, so that
+all that was set aside for it is booked.
 """
 
 import asyncio
@@ -74,9 +75,10 @@ class Planned:
 
 @dataclass
 class Reserved:
-    """How long an answer may be; and what the call has used in the end."""
+    """How long an answer may be; whether the model was asked, and what that has used in the end."""
 
     output_tokens: int
+    asked: bool = False
     input_used: int = 0
     output_used: int = 0
 
@@ -97,7 +99,7 @@ class TenantDays:
 
     @asynccontextmanager
     async def reserved(self, planned: Planned) -> AsyncGenerator[Reserved]:
-        """Make one call inside this, and note what it has used.
+        """Make one call inside this; note that it is made, and what it has used.
 
         Raises:
             BudgetExceededError: The day is used up.
@@ -110,14 +112,15 @@ class TenantDays:
             yield Reserved(planned.output_tokens)
             return
         day, number, reserved = await self._reserve(planned, limits)
-        calls = 1
+        known = True
         try:
             yield reserved
-        except QuotaWaitError:
-            calls = 0  # it was not made
+        except asyncio.CancelledError:
+            known = bool(reserved.input_used) or not reserved.asked
             raise
         finally:
-            await asyncio.shield(self._settle(planned, day, number, reserved, calls))
+            if known:
+                await asyncio.shield(self._settle(planned, day, number, reserved))
 
     async def _reserve(self, planned: Planned, limits: Amounts) -> tuple[TenantDay, int, Reserved]:
         asked, price = planned.estimate(), self._price(planned, limits)
@@ -139,19 +142,21 @@ class TenantDays:
         return price or (0.0, 0.0)
 
     async def _settle(
-        self, planned: Planned, day: TenantDay, number: int, reserved: Reserved, calls: int
+        self, planned: Planned, day: TenantDay, number: int, reserved: Reserved
     ) -> None:
         """Settle; where the database is away, the answer is not lost, and the reservation ends."""
         used = Amounts(
             reserved.input_used + reserved.output_used,
             self._prices.cost(planned.model, reserved.input_used, reserved.output_used),
-            calls,
+            int(reserved.asked),
         )
         try:
             async with self._database.statement() as connection:
                 await settle(connection, day, number, used)
         except DatabaseUnavailableError as error:
-            logger.warning("What a call of %s used is not booked: %s", day.tenant, error.message)
+            logger.warning(
+                "For a call of %s all that it may use is booked: %s", day.tenant, error.message
+            )
 
 
 def within_the_day(

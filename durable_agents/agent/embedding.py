@@ -17,7 +17,7 @@ from durable_agents.db.vectors import LEAST_SIMILARITY, EmbeddedTexts
 from durable_agents.models.errors import DurableAgentsError, ModelUnavailableError
 
 AGENT = "embedding"  # who the rows of usage say has asked
-CHARS_A_TOKEN = 4
+BYTES_A_TOKEN = 4
 LONGEST_CALL = timedelta(minutes=2)
 
 
@@ -120,13 +120,14 @@ class Embedder:
         outcome, tokens = "cancelled", 0
 
         def estimate() -> int:
-            return sum(len(text) // CHARS_A_TOKEN + 1 for text in texts)
+            return sum(len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN + 1 for text in texts)
 
         planned = Planned(site.payer, site.caller, self.model, LONGEST_CALL, 0, estimate)
         async with (
             within_the_day(self._days, planned) as day,
             self._quotas.turn("", self.model, estimate) as spending,
         ):
+            day.asked = True
             try:
                 answer = await self._client.embed(texts)
                 outcome, tokens = "ok", answer.input_tokens

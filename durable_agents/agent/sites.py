@@ -9,6 +9,7 @@ from durable_agents.agent.prices import Prices
 from durable_agents.db.tenant_days import Caller
 from durable_agents.db.usage import CallRecord
 from durable_agents.models.status import Usage
+from durable_agents.models.tenants import tenant_key
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class CallSite:
 
     @property
     def payer(self) -> str:
-        """Whose day the call counts to."""
-        return self.tenant or self.user_id
+        """Whose day the call counts to, as the server's key of a turn spells it."""
+        return self.tenant or tenant_key(self.user_id)
 
     @property
     def caller(self) -> Caller:

@@ -90,9 +90,7 @@ def _begun(event: HistoryEvent) -> Step | None:
 def _went_on(event: HistoryEvent) -> tuple[int, str]:
     """The step that an event ends, or the run of the child that it starts."""
     kind = event.WhichOneof("attributes") or ""
-    if not kind.startswith(
-        ("activity_task_", "child_workflow_execution_", "timer_", "start_child")
-    ):
+    if not kind.startswith(_OF_STEPS):
         return 0, ""
     told = getattr(event, kind)
     if kind == "child_workflow_execution_started_event_attributes":

@@ -7,15 +7,23 @@ everything it asked for.
 
 import uuid
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import ResetReapplyExcludeType
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
+from temporalio.api.enums.v1 import ResetReapplyExcludeType, VersioningBehavior
+from temporalio.api.workflow.v1 import (
+    PostResetOperation,
+    VersioningOverride,
+    WorkflowExecutionOptions,
+)
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_agents.clients.histories import RunSteps, Step, read_run
+from durable_agents.clients.versions import look_at_queue
 from durable_agents.models.errors import InputError, NotFoundError
 
 LONGEST_CHAIN = 200  # runs of a chain that are looked at
@@ -40,7 +48,9 @@ class ResetPlan:
         waits: Timers and children that were open then: they go on, and are not begun again.
         after: What followed in the run that is left behind.
         newer: Runs of the chain after this one; what they did is left behind, too.
-        is_open: Whether the newest run is open: it is terminated.
+            is_open: Whether the newest run is open: it is terminated.
+        pinned_to: The version of the workers that the run stays with; empty where it follows.
+        current: The version that is current instead; None where there is no other.
     """
 
     run: RunSteps
@@ -51,6 +61,8 @@ class ResetPlan:
     after: Sequence[Step]
     newer: Sequence[str]
     is_open: bool
+    pinned_to: str = ""
+    current: WorkerDeploymentVersion | None = None
 
     @property
     def again(self) -> list[str]:
@@ -100,7 +112,8 @@ async def plan_reset(
         if step is not None and run_id in {"", run.run_id}:
             plan = _planned(run, step, newer, newest)
             await _check_children(client, plan)
-            return plan
+            pinned_to, current = await _versions(client, newest)
+            return replace(plan, pinned_to=pinned_to, current=current)
         newer.append(run.run_id)
     raise NotFoundError(_no_step(newest.id, name, known, len(newer), run_id))
 
@@ -120,6 +133,30 @@ def _planned(
         newer=list(newer),
         is_open=newest.status == WorkflowExecutionStatus.RUNNING,
     )
+
+
+async def _versions(
+    client: Client, newest: WorkflowExecutionDescription
+) -> tuple[str, WorkerDeploymentVersion | None]:
+    """The version that a run is pinned to, and the one that is current instead of it.
+
+    A reset keeps the version: what was mended since is not in it, and its workers may be gone.
+    """
+    info = newest.raw_info.versioning_info
+    override = info.versioning_override.pinned
+    if override.version.build_id:
+        pinned = override.version
+    elif info.behavior == VersioningBehavior.VERSIONING_BEHAVIOR_PINNED:
+        pinned = info.deployment_version
+    else:
+        return "", None
+    name = f"{pinned.deployment_name}."
+    queue = await look_at_queue(client, newest.task_queue)
+    if not queue.current.startswith(name) or queue.current == f"{name}{pinned.build_id}":
+        return f"{name}{pinned.build_id}", None
+    build_id = queue.current.removeprefix(name)
+    current = WorkerDeploymentVersion(deployment_name=pinned.deployment_name, build_id=build_id)
+    return f"{name}{pinned.build_id}", current
 
 
 async def _check_children(client: Client, plan: ResetPlan) -> None:
@@ -158,7 +195,12 @@ async def _is_open(client: Client, child: Step) -> bool:
 
 
 async def reset(
-    client: Client, plan: ResetPlan, *, reason: str, without_messages: bool = False
+    client: Client,
+    plan: ResetPlan,
+    *,
+    reason: str,
+    without_messages: bool = False,
+    on_current: bool = False,
 ) -> str:
     """Do a reset; gives the new run.
 
@@ -170,6 +212,7 @@ async def reset(
         plan: What was planned.
         reason: What the history of both runs says about it.
         without_messages: Deliver no signals and updates again, either.
+        on_current: Have a run that is pinned to a version go on with the current one.
 
     Raises:
         InputError: The server cannot reset the run there.
@@ -187,6 +230,9 @@ async def reset(
                 workflow_task_finish_event_id=plan.step.asked_at,
                 request_id=str(uuid.uuid4()),
                 reset_reapply_exclude_types=left_out,
+                post_reset_operations=[_moved_to(plan.current)]
+                if on_current and plan.current
+                else [],
             ),
             retry=True,
         )
@@ -198,6 +244,21 @@ async def reset(
             f"({error.message.rstrip('.')}). {_earlier(plan)}"
         ) from error
     return done.run_id
+
+
+def _moved_to(version: WorkerDeploymentVersion) -> PostResetOperation:
+    """Has a run end on a version, whatever it was pinned to."""
+    pinned = VersioningOverride.PinnedOverride(
+        behavior=VersioningOverride.PINNED_OVERRIDE_BEHAVIOR_PINNED, version=version
+    )
+    return PostResetOperation(
+        update_workflow_options=PostResetOperation.UpdateWorkflowOptions(
+            workflow_execution_options=WorkflowExecutionOptions(
+                versioning_override=VersioningOverride(pinned=pinned)
+            ),
+            update_mask=FieldMask(paths=["versioning_override"]),
+        )
+    )
 
 
 def _earlier(plan: ResetPlan) -> str:

@@ -143,10 +143,12 @@ async def set_current(client: Client, name: str, build_id: str, *, within_s: flo
         within_s: How long to wait for its first worker.
 
     Raises:
-        NotFoundError: No worker of this version has polled in time.
+        NotFoundError: No worker of this version asks for work: those of one that was current
+            before may have been stopped since.
         RPCError: The server refuses, for instance because it has no worker on a queue that the
             current version works on.
     """
+    await _until_polled(client, _named(name, build_id), within_s)
     request = SetWorkerDeploymentCurrentVersionRequest(
         namespace=client.namespace,
         deployment_name=name,
@@ -158,18 +160,19 @@ async def set_current(client: Client, name: str, build_id: str, *, within_s: flo
         f"{name}.{build_id}",
         within_s,
     )
-    await _until_routed(client, f"{name}.{build_id}" if build_id else "", within_s)
+    await _until_routed(client, _named(name, build_id), within_s)
 
 
 async def set_ramping(
     client: Client, name: str, build_id: str, percentage: float, *, within_s: float = 30
 ) -> None:
-    """Let a part of the new runs, and of those that follow, go to a version.
+    """Let a part of the new runs, and of those that follow, go to a version; empty: to none.
 
     Raises:
-        NotFoundError: No worker of this version has polled in time.
+        NotFoundError: No worker of this version asks for work.
         RPCError: The server refuses.
     """
+    await _until_polled(client, _named(name, build_id), within_s)
     request = SetWorkerDeploymentRampingVersionRequest(
         namespace=client.namespace,
         deployment_name=name,
@@ -238,10 +241,26 @@ async def _until_known(ask: Callable[[], Awaitable[Told]], version: str, within_
     except TimeoutError as error:
         if refused is not None and refused.status == RPCStatusCode.FAILED_PRECONDITION:
             raise refused from error
-        raise NotFoundError(
-            f"No worker of version {version} has asked for work within {within_s:g} s: start one "
-            "with WORKER_BUILD_ID set to it, then try again."
-        ) from error
+        raise _nobody_of(version, within_s) from error
+
+
+async def _until_polled(client: Client, version: str, within_s: float) -> None:
+    """Wait for a worker of a version; an empty one needs none.
+
+    The server would let a version have all the work whose workers are gone.
+    """
+    deadline = asyncio.get_running_loop().time() + within_s
+    while version and version not in (await look_at_queue(client, queues.WORKFLOWS)).polled:
+        if asyncio.get_running_loop().time() > deadline:
+            raise _nobody_of(version, within_s)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _nobody_of(version: str, within_s: float) -> NotFoundError:
+    return NotFoundError(
+        f"No worker of version {version} has asked for work within {within_s:g} s: start one "
+        "with WORKER_BUILD_ID set to it, then try again."
+    )
 
 
 async def _until_routed(client: Client, version: str, within_s: float) -> None:

@@ -54,10 +54,9 @@ class Database:
                 f"DATABASE_URL names {parsed.drivername}, but only PostgreSQL is supported."
             )
         self.url = parsed.set(drivername="postgresql+psycopg")
-        idle_ms = int(idle_in_transaction_s * 1000)
         options = (
             f"-c statement_timeout={STATEMENT_TIMEOUT_MS} "
-            f"-c idle_in_transaction_session_timeout={idle_ms}"
+            f"-c idle_in_transaction_session_timeout={int(idle_in_transaction_s * 1000)}"
         )
         self._engine = create_async_engine(
             self.url,
@@ -73,6 +72,7 @@ class Database:
                 "async_creator_fn": BoundedConnection.connect,
             },
             json_serializer=storable_json,
+            hide_parameters=True,  # what people write is no part of a log
         )
         keep_storable(self._engine)
         self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")

@@ -13,7 +13,9 @@ from durable_agents.db.payload_tables import StoredPayload
 from durable_agents.db.tables import NOW
 
 USE_NOTED_EVERY = timedelta(hours=1)
-COLLECTED_AT_ONCE = 200  # rows; a statement has to end within the time that it gets
+# Rows: a statement has to end within the time that it gets, and a value of 32 MiB lies in 17,000
+# pieces, each of which is deleted.
+COLLECTED_AT_ONCE = 20
 
 
 class PayloadTable:

@@ -17,6 +17,14 @@ from durable_agents.db.walking import WINDOW, delete_where, read_where, walk
 
 THREADS_AT_ONCE = 50  # their messages go with them
 
+# Jobs of a batch are kept together, as in `job_retention`: whoever waits for it counts them.
+_OF_NO_BATCH_IN_USE = (
+    "(t.batch IS NULL OR t.batch NOT IN (SELECT b.batch FROM job_batches b"
+    " WHERE b.tell_at IS NOT NULL OR NOT b.sealed AND b.created_at >= :before"
+    " UNION ALL SELECT j.batch FROM jobs j WHERE j.batch IS NOT NULL AND"
+    " (j.status IN ('queued', 'delayed', 'running') OR j.finished_at >= :before)))"
+)
+
 OF_RUN = r"key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[/:]'"
 """Keys that name the chain's first run; those of the business stand as long as it does."""
 
@@ -116,7 +124,12 @@ KINDS: Mapping[str, tuple[Table, ...]] = {
         Table("errors", ("error_id",), "t.created_at", run=_RUN),
     ),
     "jobs": (
-        Table("jobs", ("job_id",), "t.finished_at", only="t.tell_at IS NULL"),
+        Table(
+            "jobs",
+            ("job_id",),
+            "t.finished_at",
+            only=f"t.tell_at IS NULL AND {_OF_NO_BATCH_IN_USE}",
+        ),
         Table(
             "job_batches",
             ("batch",),

@@ -2,12 +2,16 @@
 
 The row of a tenant's day is locked while a call reserves, so that calls side by side cannot
 overshoot together. The day is that of the database's clock, in UTC.
+
+What was reserved for a call whose worker died is booked as if all of it had been used, once the
+next attempt of its step is there, or its time is over: the provider may have charged it.
 """
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 TODAY = "CAST(clock_timestamp() AT TIME ZONE 'UTC' AS date)"
@@ -45,24 +49,26 @@ _LOCK = text(
     f"""
     INSERT INTO tenant_days (tenant, day) VALUES (:tenant, {TODAY})
     ON CONFLICT (tenant, day) DO UPDATE SET tenant = excluded.tenant
-    RETURNING day, tokens, cost_usd, calls
+    RETURNING day
     """  # noqa: S608 - an expression of ours
 )
 # A later attempt of a step is only begun when the earlier one is dead.
-_RESERVED = text(
+_BOOK_DEAD = text(
     """
     WITH dead AS (
         DELETE FROM tenant_reservations
         WHERE tenant = :tenant
               AND (expires_at < clock_timestamp()
                    OR (run_id = :run_id AND step = :step AND attempt < :attempt))
-        RETURNING reservation_id
+        RETURNING day, tokens, cost_usd
+    ), used AS (
+        SELECT day, sum(tokens) AS tokens, sum(cost_usd) AS cost_usd, count(*) AS calls
+        FROM dead GROUP BY day
     )
-    SELECT coalesce(sum(tokens), 0) AS tokens, coalesce(sum(cost_usd), 0) AS cost_usd,
-           count(*) AS calls
-    FROM tenant_reservations
-    WHERE tenant = :tenant AND day = :day
-          AND reservation_id NOT IN (SELECT reservation_id FROM dead)
+    UPDATE tenant_days days
+    SET tokens = days.tokens + used.tokens, cost_usd = days.cost_usd + used.cost_usd,
+        calls = days.calls + used.calls, updated_at = clock_timestamp()
+    FROM used WHERE days.tenant = :tenant AND days.day = used.day
     """
 )
 _RESERVE = text(
@@ -74,41 +80,46 @@ _RESERVE = text(
     RETURNING reservation_id
     """
 )
+# The day is locked before the reservation, as `lock_day` does. One that is gone was booked as that
+# of a dead call: its day has all that it may have used.
 _SETTLE = text(
     """
-    WITH gone AS (DELETE FROM tenant_reservations WHERE reservation_id = :reservation)
+    WITH locked AS (
+        SELECT day FROM tenant_days WHERE tenant = :tenant AND day = :day FOR UPDATE
+    ), gone AS (
+        DELETE FROM tenant_reservations r USING locked
+        WHERE r.reservation_id = :reservation RETURNING r.day
+    )
     UPDATE tenant_days
     SET tokens = tokens + :tokens, cost_usd = cost_usd + :cost_usd, calls = calls + :calls,
         updated_at = clock_timestamp()
-    WHERE tenant = :tenant AND day = :day
+    WHERE tenant = :tenant AND day = :day AND EXISTS (SELECT FROM gone)
     """
 )
-_DAYS = text(
-    f"""
+_SPENT = """
     SELECT days.tenant, days.day, days.tokens, days.cost_usd, days.calls,
            coalesce(sum(r.tokens), 0) AS tokens_reserved,
            coalesce(sum(r.cost_usd), 0) AS cost_reserved, count(r.reservation_id) AS calls_reserved
-    FROM tenant_days days
-    LEFT JOIN tenant_reservations r
-           ON r.tenant = days.tenant AND r.day = days.day AND r.expires_at > clock_timestamp()
+    FROM tenant_days days LEFT JOIN tenant_reservations r USING (tenant, day)
+"""
+_DAY = text(
+    f"{_SPENT} WHERE days.tenant = :tenant AND days.day = :day GROUP BY days.tenant, days.day"
+)
+_DAYS = text(
+    f"""
+    {_SPENT}
     WHERE days.day = {TODAY}
     GROUP BY days.tenant, days.day
     ORDER BY days.cost_usd DESC, days.tokens DESC, days.tenant
-    """  # noqa: S608 - an expression of ours
+    """
 )
 
 
 async def lock_day(connection: AsyncConnection, tenant: str, caller: Caller) -> TenantDay:
     """Read a tenant's day, and keep others from reserving until the transaction ends."""
-    day = (await connection.execute(_LOCK, {"tenant": tenant})).one()
-    values = {"tenant": tenant, "day": day.day, **vars(caller)}
-    held = (await connection.execute(_RESERVED, values)).one()
-    return TenantDay(
-        tenant,
-        day.day,
-        Amounts(int(day.tokens), float(day.cost_usd), int(day.calls)),
-        Amounts(int(held.tokens), float(held.cost_usd), int(held.calls)),
-    )
+    day = await connection.scalar(_LOCK, {"tenant": tenant})
+    await connection.execute(_BOOK_DEAD, {"tenant": tenant, **vars(caller)})
+    return _day_of((await connection.execute(_DAY, {"tenant": tenant, "day": day})).one())
 
 
 async def reserve(
@@ -136,12 +147,13 @@ async def settle(
 
 async def read_days(connection: AsyncConnection) -> list[TenantDay]:
     """What tenants have spent today, those that spent most first."""
-    return [
-        TenantDay(
-            row.tenant,
-            row.day,
-            Amounts(int(row.tokens), float(row.cost_usd), int(row.calls)),
-            Amounts(int(row.tokens_reserved), float(row.cost_reserved), int(row.calls_reserved)),
-        )
-        for row in await connection.execute(_DAYS)
-    ]
+    return [_day_of(row) for row in await connection.execute(_DAYS)]
+
+
+def _day_of(row: Row[Any]) -> TenantDay:
+    return TenantDay(
+        row.tenant,
+        row.day,
+        Amounts(int(row.tokens), float(row.cost_usd), int(row.calls)),
+        Amounts(int(row.tokens_reserved), float(row.cost_reserved), int(row.calls_reserved)),
+    )

@@ -158,7 +158,7 @@ class GenerateInput(Record):
     """One call of an agent that uses no tools.
 
     `quoted` are messages of threads that follow the prompt, so that history need not hold them.
-    `max_tokens` and `max_cost_usd` are what the call may use; 0 sets no bound.
+    `max_tokens`, `max_cost_usd` and `max_calls` are what the call may use; 0 sets no bound.
     """
 
     agent: str
@@ -167,6 +167,7 @@ class GenerateInput(Record):
     user_id: str = ""
     max_tokens: int = 0
     max_cost_usd: float = 0
+    max_calls: int = 0
 
 
 class GeneratedText(Record):

@@ -47,14 +47,20 @@ Nothing in the project looks at the text of an error to decide anything.
 
 from datetime import timedelta
 
+from durable_agents.models.status import Usage
+
 
 class DurableAgentsError(Exception):
-    """What every error of the project is; the message says what failed, why, and what to do."""
+    """What every error of the project is; the message says what failed, why, and what to do.
+
+    `usage` is what the failed step has paid for all the same.
+    """
 
     def __init__(self, message: str) -> None:
         """Keep the sentence that a person will read."""
         super().__init__(message)
         self.message = message
+        self.usage = Usage()
 
 
 class FinalError(DurableAgentsError):

@@ -19,12 +19,14 @@ SHORTEST = 8  # characters; what is shorter stands in too many words
 LONG_WORDS = 20  # letters: without a digit only such a secret can be told from words
 
 # Each pattern begins with plain characters, which `re` looks for fast; what has to stand before
-# them is looked at afterwards. Where there is a group, the group is the secret.
+# them is looked at afterwards. Where there is a group, the group is the secret; but one named
+# `harmless` takes up the rest of a word that is none, so that no word is looked at twice.
 _KEYS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (
         ("sk-",),
         re.compile(
-            r"sk-(?<![A-Za-z0-9]sk-)(?:(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,}|[a-z0-9]{24,})",
+            r"sk-(?<![A-Za-z0-9]sk-)(?:(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,}"
+            r"|[a-z0-9]{24,}[\w-]*|(?P<harmless>[\w-]+))",
             re.ASCII,
         ),
     ),
@@ -35,9 +37,14 @@ _KEYS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         re.compile(r"gh(?:[oprsu]|ithub_pat)_[A-Za-z0-9_]{20,}"),
     ),
+    (("hf_",), re.compile(r"hf_(?<!\whf_)[A-Za-z0-9]{34}\b", re.ASCII)),
+    (("glpat-",), re.compile(r"glpat-[\w-]{20,}", re.ASCII)),
     (("xox",), re.compile(r"xox[abeoprs]-[A-Za-z0-9-]{10,}")),
     (("AIza",), re.compile(r"AIza[\w-]{35}", re.ASCII)),
-    (("eyJ",), re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}", re.ASCII)),
+    (
+        ("eyJ",),
+        re.compile(r"eyJ(?:[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|(?P<harmless>[\w-]+))", re.ASCII),
+    ),
     # Not in a signed address, which names the key and does not hold it.
     (("AKIA", "ASIA"), re.compile(r"A(?:KI|SI)A(?<!Credential=A...)(?<!\wA...)[A-Z0-9]{16}\b")),
     (
@@ -56,17 +63,38 @@ _KEYS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     ),
 )
 _HINTS = tuple((hint, pattern) for hints, pattern in _KEYS for hint in hints)
-_IN_ADDRESS = re.compile(r"""://[^\s/?#@:"']*:([^\s/?#@"']+)@""")
-_ASSIGNED = re.compile(r"""=["']?([^\s&;,"'<>]{4,})""")
-_IN_JSON = re.compile(r""":\s*["']([^"']{4,})""")
-_IN_HEADER = re.compile(r"uthorization:\s*\w+\s+(\S{4,})", re.I)
-_NAME = re.compile(
-    r"(?<![A-Za-z])(?:password|passwd|pwd|passphrase|secret|api[_-]?key|token"
-    r"|(?:access|auth|refresh)[_-]?token|client[_-]?secret|(?:secret|signing)[_-]?key"
-    r"|x-amz-signature)[\"']?\s*$",
+_IN_ADDRESS = re.compile(r"""://[^\s/?#@:"']*:([^\s/?#"']+)@""")
+_NAMES = (
+    "passw",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "api",
+    "sig",
+    "private",
+    "authori",
+    "cookie",
+)
+# A value in quotes ends with them, and one that is JSON inside of JSON with `\\"`.
+_QUOTED = r"""b?(?:\\+["']([^"'\\]{4,})|"((?:[^"\\]|\\.){4,})|'((?:[^'\\]|\\.){4,}))"""
+_NAMED = re.compile(
+    rf"""
+    (?:password|passwd|passphrase|secret
+       |(?<![a-z])(?:pwd|token|sig|api[_-]?key|authorization|cookie
+                     |(?:access|auth|refresh|session)[_-]?token|x-amz-signature
+                     |(?:secret|signing|private)[_-]?key))
+    \\*["']?\s*
+    (?:=\s*{_QUOTED}|=([^\s&;,"'<>]{{4,}})|:\s*{_QUOTED}
+       |(?<=uthorization['"]),\s*{_QUOTED})
+    """,
+    re.I | re.X | re.S,
+)
+_IN_HEADER = re.compile(
+    r"uthorization:\s*(?:(?:basic|bearer|digest|token)\s+)?(\S{4,})"
+    r"|pi-key:\s*(\S{4,})|ookie:\s*([^\r\n\"']{4,})",
     re.I,
 )
-_LONGEST_NAME = 24
 
 
 class SecretFilter:
@@ -93,9 +121,10 @@ class SecretFilter:
         """A text for a log or an error: without any secret that can be told."""
         text = self._without_keys(text, _blacked)
         text = _IN_ADDRESS.sub(_blacked, text)
-        text = _ASSIGNED.sub(_blacked_if_named, text)
-        text = _IN_JSON.sub(_blacked_if_named, text)
-        return _IN_HEADER.sub(_blacked, text) if "uthorization" in text.lower() else text
+        small = text.lower()
+        if not any(name in small for name in _NAMES):
+            return text
+        return _IN_HEADER.sub(_blacked, _NAMED.sub(_blacked, text))
 
     def redact_stored(self, text: str) -> str:
         """A text that is kept: without our secrets and plain keys, and as long as it was.
@@ -148,13 +177,9 @@ def _masked(match: re.Match[str]) -> str:
     return _with(match, (REDACTED if length >= len(REDACTED) else "").ljust(length, "*"))
 
 
-def _blacked_if_named(match: re.Match[str]) -> str:
-    """The same where what stands before says that it is a secret."""
-    before = match.string[max(0, match.start() - _LONGEST_NAME) : match.start()]
-    return _blacked(match) if _NAME.search(before) else match[0]
-
-
 def _with(match: re.Match[str], note: str) -> str:
+    if match.lastgroup == "harmless":
+        return match[0]
     start, end = match.span(match.lastindex or 0)
     whole = match[0]
     return whole[: start - match.start()] + note + whole[end - match.start() :]

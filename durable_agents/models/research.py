@@ -72,7 +72,7 @@ class JoinFindingsInput(Record):
 class WriteInput(Record):
     """Let an agent write a text from drafts: the findings, or the draft and then its review.
 
-    `max_tokens` and `max_cost_usd` are what the call may use; 0 sets no bound.
+    `max_tokens`, `max_cost_usd` and `max_calls` are what the call may use; 0 sets no bound.
     """
 
     query: str
@@ -80,6 +80,7 @@ class WriteInput(Record):
     user_id: str = ""
     max_tokens: int = 0
     max_cost_usd: float = 0
+    max_calls: int = 0
 
 
 class Written(Record):
@@ -98,6 +99,7 @@ class EvaluateInput(Record):
     user_id: str = ""
     max_tokens: int = 0
     max_cost_usd: float = 0
+    max_calls: int = 0
 
 
 class Evaluated(Record):

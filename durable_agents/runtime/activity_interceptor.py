@@ -20,6 +20,7 @@ from temporalio.worker import (
 )
 
 from durable_agents.models.errors import DurableAgentsError, FinalError, TransientError
+from durable_agents.models.status import Usage
 
 FIRST_HEARTBEAT_S = 2.5  # what ends sooner pays nothing; the timeout is 5 s
 HEARTBEAT_EVERY_S = 2.0
@@ -86,9 +87,13 @@ class _Heart:
 
 
 def as_application_error(error: DurableAgentsError) -> ApplicationError:
-    """Name an error for history: its class is the type; whether it is final goes along."""
+    """Name an error for history: its class is the type; whether it is final goes along.
+
+    So does what the step has used of a budget, where it has used any.
+    """
     return ApplicationError(
         error.message,
+        *([error.usage] if error.usage != Usage() else []),
         type=type(error).__name__,
         non_retryable=isinstance(error, FinalError),
         next_retry_delay=_delay_of(error),

@@ -130,6 +130,15 @@ async def connect(
     return client
 
 
+def namespace_of(settings: Settings) -> str:
+    """The namespace that a connection would be to.
+
+    Raises:
+        ConfigurationError: The SDK's own configuration cannot be used.
+    """
+    return _client_config(settings).get("namespace") or settings.temporal_namespace
+
+
 def way_to(client: Client) -> str:
     """How a client reached its server, and as whom: for people."""
     config = client.service_client.config

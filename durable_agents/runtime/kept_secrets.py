@@ -8,12 +8,19 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, SecretStr
 
 _NO_SECRETS = re.compile(r"TEMPORAL_(ADDRESS|NAMESPACE|PROFILE|CONFIG_FILE|TLS_\w*(PATH|NAME)|TLS)")
+_OF_LIBRARIES = (
+    "TEMPORAL_API_KEY",
+    "TEMPORAL_TLS_CLIENT_KEY_DATA",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "PGPASSWORD",
+)
 _IN_LIST = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _IN_ADDRESS = re.compile(r"[\w-]{16,}", re.ASCII)  # tokens in addresses of services that are told
 
 
 def secrets_of(settings: BaseModel, environ: Mapping[str, str]) -> Iterator[str]:
-    """The secrets of some settings, and of the SDK's own variables.
+    """The secrets of some settings, and of the variables that the SDK and its S3 driver read.
 
     Of an address with a password the password is one, and of an address of a service that is told
     things, so are the long parts.
@@ -21,7 +28,7 @@ def secrets_of(settings: BaseModel, environ: Mapping[str, str]) -> Iterator[str]
     for name in type(settings).model_fields:
         for value in _secret_values(getattr(settings, name)):
             yield from _parts(name, value)
-    for name in ("TEMPORAL_API_KEY", "TEMPORAL_TLS_CLIENT_KEY_DATA"):
+    for name in _OF_LIBRARIES:
         if environ.get(name):
             yield environ[name]
 

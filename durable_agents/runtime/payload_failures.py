@@ -9,7 +9,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.exceptions import ApplicationError
 
 from durable_agents.models.errors import (
-    DurableAgentsError,
+    DatabaseUnavailableError,
     PayloadKeyError,
     PayloadLostError,
     PayloadTooLargeError,
@@ -27,11 +27,13 @@ class NamedFailures(RedactingFailureConverter):
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
     ) -> None:
         """Write a failure. That of a payload stays readable: it holds nothing of the payload."""
-        cause = _of_payloads(exception)
-        if cause is None:
+        exception = _unwrapped(exception)
+        if isinstance(exception, _OF_PAYLOADS):
+            PLAIN.to_failure(as_application_error(exception), payload_converter, failure)
+        elif isinstance(exception, DatabaseUnavailableError):
+            super().to_failure(as_application_error(exception), payload_converter, failure)
+        else:
             super().to_failure(exception, payload_converter, failure)
-            return
-        PLAIN.to_failure(as_application_error(cause), payload_converter, failure)
 
 
 class EncodedFailures(NamedFailures):
@@ -44,11 +46,15 @@ class EncodedFailures(NamedFailures):
 PLAIN = RedactingFailureConverter()
 
 
-def _of_payloads(exception: BaseException) -> DurableAgentsError | None:
-    if isinstance(exception, _OF_PAYLOADS):
-        return exception
-    if not isinstance(exception, ApplicationError) or exception.type:
-        return None
-    # The SDK wraps what decoding raises in an error without a type; ours always have one.
-    wrapped = exception.__cause__
-    return wrapped if isinstance(wrapped, DurableAgentsError) else None
+def _unwrapped(exception: BaseException) -> BaseException:
+    """What kept a payload from being read, out of the SDK's error about arguments: it has no type.
+
+    Whoever wraps an error of ours in one of theirs means theirs.
+    """
+    cause = exception.__cause__
+    wraps = isinstance(exception, ApplicationError) and not exception.type
+    return (
+        cause
+        if wraps and isinstance(cause, (*_OF_PAYLOADS, DatabaseUnavailableError))
+        else exception
+    )

@@ -10,11 +10,12 @@ A saved history can carry what it refers to: an entry `payloads` beside its `eve
 
 import base64
 import json
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf import json_format
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
 from temporalio.converter import (
@@ -33,7 +34,7 @@ from durable_agents.clients.payload_store import (
     lost,
     refuse_too_large,
 )
-from durable_agents.models.errors import ConfigurationError, PayloadLostError
+from durable_agents.models.errors import ConfigurationError, InputError, PayloadLostError
 from durable_agents.runtime.payload_blobs import Elsewhere, LateTable
 from durable_agents.runtime.settings import Settings
 
@@ -112,7 +113,10 @@ class _SavedPayloads(StorageDriver):
     def _saved_at(self, address: str) -> Payload:
         if address not in self._saved:
             raise lost(address, "was not saved together with this history")
-        return Payload.FromString(self._saved[address])
+        try:
+            return Payload.FromString(self._saved[address])
+        except DecodeError as error:
+            raise lost(address, "is damaged in this file") from error
 
 
 def storage_of(settings: Settings, database: "Database | None" = None) -> ExternalStorage:
@@ -156,12 +160,12 @@ def saved_storage(saved: Mapping[str, bytes]) -> ExternalStorage:
 class _NamedFailures(StorageDriver):
     """The SDK's driver for S3, whose failures come under our names.
 
-    Its own would be told as they come, and be tried again at once.
+    Its own would be told as they come, with hashes of what the reader may not know, and be tried
+    again at once.
     """
 
-    def __init__(self, driver: StorageDriver, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, driver: StorageDriver) -> None:
         self._driver = driver
-        self.close = close
 
     def name(self) -> str:
         return self._driver.name()
@@ -180,7 +184,11 @@ class _NamedFailures(StorageDriver):
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
     ) -> list[Payload]:
         with _named_failures():
-            return await self._driver.retrieve(context, claims)
+            try:
+                return await self._driver.retrieve(context, claims)
+            except (ValueError, KeyError) as error:  # what comes is not what the claim says
+                addresses = sorted(claim.claim_data.get(_ADDRESS[S3], "") for claim in claims)
+                raise lost(", ".join(addresses), "is damaged in the payload store") from error
 
 
 @contextmanager
@@ -213,14 +221,7 @@ def _s3_driver(settings: Settings) -> StorageDriver:
         ) from error
     client = LazyS3Client(settings.payload_store_endpoint)
     driver = S3StorageDriver(client, settings.payload_store_bucket, driver_name=S3)
-    return _NamedFailures(driver, client.close)
-
-
-async def close_storage(converter: DataConverter) -> None:
-    """Close what a converter's store has opened; a process that ends need not."""
-    for driver in converter.external_storage.drivers if converter.external_storage else ():
-        if isinstance(driver, _NamedFailures):
-            await driver.close()
+    return _NamedFailures(driver)
 
 
 async def resolved(converter: DataConverter, payloads: Sequence[Payload]) -> list[Payload]:
@@ -234,21 +235,26 @@ async def resolved(converter: DataConverter, payloads: Sequence[Payload]) -> lis
     found: list[Payload] = []
     for payload in payloads:
         reference = reference_in(payload)
-        driver = drivers.get(reference.driver_name) if reference else None
-        if reference is None or driver is None:
+        if reference is None or not drivers:
             found.append(payload)
             continue
         claim = StorageDriverClaim(dict(reference.claim_data))
+        driver = drivers[reference.driver_name]
         found += await driver.retrieve(StorageDriverRetrieveContext(), [claim])
     return found
 
 
 def reference_in(payload: Payload) -> ExternalStorageReference | None:
-    """What a payload refers to; None when it is not a reference."""
+    """What a payload refers to; None when it is not a reference to a store of ours."""
     metadata = payload.metadata
     if metadata.get("encoding") != b"json/protobuf" or metadata.get("messageType") != _MESSAGE_TYPE:
         return None
-    return json_format.Parse(payload.data, ExternalStorageReference(), ignore_unknown_fields=True)
+    told = ExternalStorageReference()
+    try:
+        json_format.Parse(payload.data, told, ignore_unknown_fields=True)
+    except (json_format.ParseError, UnicodeDecodeError):
+        return None
+    return told if told.driver_name in _ADDRESS else None
 
 
 async def with_payloads(converter: DataConverter, history: str) -> str:
@@ -273,9 +279,18 @@ async def with_payloads(converter: DataConverter, history: str) -> str:
 
 
 def payloads_of(history: str) -> dict[str, bytes]:
-    """What a saved history carries, for `plugin(saved=...)`; nothing where it refers to nothing."""
-    carried = cast(dict[str, str], json.loads(history).get(SAVED, {}))
-    return {address: base64.b64decode(part) for address, part in carried.items()}
+    """What a saved history carries, for `saved_storage`; nothing where it refers to nothing.
+
+    Raises:
+        InputError: It was not saved by `with_payloads`.
+    """
+    carried: Any = json.loads(history).get(SAVED, {})
+    try:
+        return {address: base64.b64decode(part, validate=True) for address, part in carried.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            "The `payloads` of this history are not as `history export` writes them: export again."
+        ) from error
 
 
 def _payloads_in(value: Any) -> Iterator[Payload]:

@@ -4,7 +4,7 @@ Credentials and region are those of boto's own chain (AWS_* variables, profiles,
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
 
 import aioboto3
 from temporalio.contrib.aws.s3driver import S3StorageDriverClient
@@ -19,9 +19,8 @@ class LazyS3Client(S3StorageDriverClient):
     """
 
     def __init__(self, endpoint: str = "") -> None:
-        self._endpoint = endpoint
-        self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
+        self._clients = clients(endpoint)
         self._client: S3StorageDriverClient | None = None
 
     async def put_object(self, *, bucket: str, key: str, data: bytes) -> None:
@@ -29,22 +28,29 @@ class LazyS3Client(S3StorageDriverClient):
         await (await self._opened()).put_object(bucket=bucket, key=key, data=data)
 
     async def object_exists(self, *, bucket: str, key: str) -> bool:
-        """Whether there is such an object."""
-        return await (await self._opened()).object_exists(bucket=bucket, key=key)
+        """Say that there is no such object, so that the driver writes it.
+
+        Buckets delete by age: one that another run wrote long ago would be gone too soon for the
+        run that relies on it now. And one that is damaged is mended.
+        """
+        return False
 
     async def get_object(self, *, bucket: str, key: str) -> bytes:
         """Read an object."""
         return await (await self._opened()).get_object(bucket=bucket, key=key)
 
-    async def close(self) -> None:
-        """Close what was opened."""
-        self._client = None
-        await self._stack.aclose()
-
     async def _opened(self) -> S3StorageDriverClient:
         async with self._opening:
             if self._client is None:
-                session = aioboto3.Session()
-                opened = session.client("s3", endpoint_url=self._endpoint or None)  # pyright: ignore
-                self._client = new_aioboto3_client(await self._stack.enter_async_context(opened))  # pyright: ignore
+                self._client = await anext(self._clients)
             return self._client
+
+
+async def clients(endpoint: str) -> AsyncGenerator[S3StorageDriverClient]:
+    """One client, for as long as this is not closed: an event loop that ends closes what is open.
+
+    So nobody has to, of all the commands that may meet a large value.
+    """
+    opened = aioboto3.Session().client("s3", endpoint_url=endpoint or None)  # pyright: ignore
+    async with opened as client:  # pyright: ignore
+        yield new_aioboto3_client(client)  # pyright: ignore

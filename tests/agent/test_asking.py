@@ -124,12 +124,27 @@ async def test_an_answer_is_kept_within_what_is_left_of_the_money(database: Data
 async def test_what_the_first_tries_used_is_gone_for_the_next(database: Database) -> None:
     model = FakeModel([says("", tokens=(100, 80)), says("Hi.")])
 
-    with pytest.raises(BudgetExceededError):
+    with pytest.raises(BudgetExceededError) as refused:
         await Asker(model, database, Prices()).ask(
             AGENT, question(allowance=Allowance(max_tokens=200)), site(new_run())
         )
 
     assert len(model.asked) == 1
+    used = refused.value.usage  # the run has paid for it
+    assert (used.input_tokens, used.output_tokens, used.calls) == (100, 80, 1)
+
+
+async def test_a_step_that_fails_for_good_tells_what_all_its_attempts_used(
+    database: Database,
+) -> None:
+    model, run = FakeModel([says("", tokens=(7, 1))]), new_run()
+
+    for attempt in (1, 2):
+        with pytest.raises(ModelOutputError) as failed:
+            await Asker(model, database, Prices()).ask(AGENT, question(), site(run, attempt))
+
+    used = failed.value.usage
+    assert (used.input_tokens, used.output_tokens, used.calls) == (42, 6, 6)
 
 
 async def test_a_budget_in_money_needs_a_price(database: Database) -> None:

@@ -99,3 +99,7 @@ def test_tokens_are_estimated_on_the_high_side() -> None:
     estimated = estimate_tokens([{"role": "user", "content": text}], tools=350)
 
     assert 200 < estimated < 300
+
+
+def test_characters_that_are_a_token_each_are_no_way_around_the_estimate() -> None:
+    assert estimate_tokens([{"role": "user", "content": "\u6c34" * 700}]) >= 600

@@ -1,20 +1,16 @@
 """What a tenant may spend in a day: exact side by side, whatever dies."""
 
 import asyncio
-import secrets
-from collections.abc import Mapping
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import text
 
-from durable_agents.agent.asking import Asker, Question
-from durable_agents.agent.daily_limits import DailyLimits, TenantDays, granted
-from durable_agents.agent.definition import AgentDefinition, AgentLimits
+from durable_agents.agent.asking import Asker
+from durable_agents.agent.daily_limits import TenantDays, granted
 from durable_agents.agent.prices import Prices
 from durable_agents.agent.sites import CallSite
 from durable_agents.db.engine import Database
-from durable_agents.db.tenant_days import Amounts, Caller, TenantDay, lock_day, read_days, reserve
+from durable_agents.db.tenant_days import Amounts, TenantDay
 from durable_agents.models.errors import (
     BudgetExceededError,
     ConfigurationError,
@@ -23,50 +19,10 @@ from durable_agents.models.errors import (
 )
 from durable_agents.models.tenants import tenant_key
 from tests.activities.performing import new_run
+from tests.agent.spending import AGENT, QUESTION, asker, day_of, limits, patiently, site, tenant
 from tests.fake_model import MODEL, FakeModel, says
 
-AGENT = AgentDefinition(name="a", instructions="Be good.", limits=AgentLimits(output_tokens=100))
-QUESTION = Question([{"role": "user", "content": "Hello"}], lambda answer: "")
-NONE: Mapping[str, float] = {}
 FREE = (0.0, 0.0)
-
-
-def tenant() -> str:
-    return f"tenant-{secrets.token_hex(6)}"
-
-
-def limits(
-    *,
-    tokens: Mapping[str, float] = NONE,
-    usd: Mapping[str, float] = NONE,
-    calls: Mapping[str, float] = NONE,
-) -> DailyLimits:
-    return DailyLimits(tokens, usd, calls)
-
-
-def asker(database: Database, within: DailyLimits, model: FakeModel, prices: str = "") -> Asker:
-    known = Prices(prices)
-    return Asker(model, database, known, days=TenantDays(database, within, known))
-
-
-def site(of: str, *, run: str = "", step: str = "think-1", attempt: int = 1) -> CallSite:
-    return CallSite("w", run or new_run(), step, attempt, user_id="u", tenant=of)
-
-
-async def day_of(database: Database, of: str) -> TenantDay:
-    async with database.statement() as connection:
-        return next(day for day in await read_days(connection) if day.tenant == of)
-
-
-async def patiently(asked: Asker, of: str) -> str:
-    """Ask as Temporal has it asked: again after a wait, until it is answered or refused."""
-    while True:
-        try:
-            return (await asked.ask(AGENT, QUESTION, site(of))).answer.text
-        except QuotaWaitError:
-            await asyncio.sleep(0.01)
-        except BudgetExceededError:
-            return "refused"
 
 
 async def test_forty_calls_at_once_never_use_more_than_the_day_has(database: Database) -> None:
@@ -144,37 +100,16 @@ async def test_near_the_limit_an_answer_gets_what_is_left(database: Database) ->
     assert 16 <= model.asked[0].max_output_tokens < 60
 
 
-async def reserved_by(database: Database, of: str, caller: Caller, tokens: int) -> None:
-    """A reservation of a worker that died with it."""
-    async with database.transaction() as connection:
-        day = await lock_day(connection, of, caller)
-        await reserve(connection, day, caller, Amounts(tokens), seconds=600)
+async def test_a_user_with_a_long_name_who_has_no_tenant_has_the_limit_of_that_name(
+    database: Database,
+) -> None:
+    name = f"{tenant()}-{'x' * 100}"
+    asked = asker(database, limits(calls={name: 1, "*": 100}), FakeModel([says("Hi.")]))
+    own = CallSite("w", new_run(), "think-1", 1, user_id=name)
+    await asked.ask(AGENT, QUESTION, own)
 
-
-async def test_a_later_attempt_takes_the_place_of_one_that_died(database: Database) -> None:
-    of, run = tenant(), new_run()
-    await reserved_by(database, of, Caller(run, "think-1", 1), 900)
-    asked = asker(database, limits(tokens={of: 1000}), FakeModel([says("Hi.")]))
-
-    with pytest.raises(QuotaWaitError):  # a call of somebody else: it may yet be used
-        await asked.ask(AGENT, QUESTION, site(of))
-    answer = (await asked.ask(AGENT, QUESTION, site(of, run=run, attempt=2))).answer
-
-    assert answer.text == "Hi."
-    assert (await day_of(database, of)).reserved == Amounts()
-
-
-async def test_a_reservation_that_nobody_follows_ends_by_itself(database: Database) -> None:
-    of = tenant()
-    await reserved_by(database, of, Caller(new_run(), "think-1", 1), 900)
-    async with database.statement() as connection:
-        past = (
-            "UPDATE tenant_reservations SET expires_at = now() - interval '1 s' WHERE tenant = :t"
-        )
-        await connection.execute(text(past), {"t": of})
-    asked = asker(database, limits(tokens={of: 1000}), FakeModel([says("Hi.")]))
-
-    assert await patiently(asked, of) == "Hi."
+    with pytest.raises(BudgetExceededError):
+        await asked.ask(AGENT, QUESTION, own)
 
 
 async def test_a_call_that_fails_counts_as_a_call_and_reserves_nothing_any_more(

@@ -61,28 +61,36 @@ class Rows:
             age=age,
         )
 
-    async def call(self, *, user: str = "u", run: str, age: int = OLD) -> None:
+    async def call(self, *, user: str = "u", run: str, age: int = OLD, workflow: str = "w") -> None:
         await self.run(
             "INSERT INTO llm_calls (workflow_id, run_id, step, attempt, agent, model, user_id, "
             "outcome, input_tokens, output_tokens, cost_usd, latency_ms, created_at) VALUES "
-            "('w', :run, 's', 1, 'a', 'm', :user, 'ok', 10, 2, 0.5, 3, "
+            "(:workflow, :run, 's', 1, 'a', 'm', :user, 'ok', 10, 2, 0.5, 3, "
             "now() - make_interval(days => :age))",
+            workflow=workflow,
             user=user,
             run=run,
             age=age,
         )
 
     async def request(
-        self, *, run: str, status: str = "approved", for_whom: str = "", age: int = OLD
+        self,
+        *,
+        run: str,
+        status: str = "approved",
+        for_whom: str = "",
+        age: int = OLD,
+        step: str = "s",
     ) -> int:
         """A request for a decision, and a decision on it."""
         request = await self.run(
             "INSERT INTO approval_requests (workflow_id, run_id, step, digest, kind, subject, "
-            "title, content, for_whom, status, decided_at, created_at) VALUES ('w', :run, 's', "
+            "title, content, for_whom, status, decided_at, created_at) VALUES ('w', :run, :step, "
             "'d', 'review', 'task-1', 'a letter', 'Dear Ann', :for_whom, :status, "
             "now() - make_interval(days => :age), now() - make_interval(days => :age)) "
             "RETURNING request_id",
             run=run,
+            step=step,
             status=status,
             for_whom=for_whom,
             age=age,

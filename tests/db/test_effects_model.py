@@ -13,13 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from durable_agents.db import effects
 from durable_agents.models.errors import DurableAgentsError, IdempotencyConflictError
 from tests.db.effect_steps import BrokenError, Write, close, generations, once, ticket, written
-from tests.stateful import Steps, play
+from tests.stateful import Action, Steps, play
 
 KEYS = ("one", "other")
+REQUESTS = ("a", "b")
+FATES = ("raises", "killed", "cancelled")
 _KILL = text("SELECT pg_terminate_backend(pg_backend_pid())")
 
 keys = st.sampled_from(KEYS)
-requests = st.sampled_from(("a", "b"))
+requests = st.sampled_from(REQUESTS)
 
 
 @dataclass
@@ -56,6 +58,22 @@ class LedgerMachine(Steps):
         self.number += 1
         return f"effect-{self.number}"
 
+    def begin_by_chance(self, seed: int) -> None:
+        """Do many things in a row."""
+        deliver: list[Action] = [
+            lambda c: self.deliver(c.choice(KEYS), c.choice(REQUESTS), c.random() < 0.5)
+        ]
+        compensate: list[Action] = [lambda c: self.compensate(c.choice(KEYS), c.random() < 0.3)]
+        self.rush(
+            seed,
+            *(deliver * 3),
+            *(compensate * 2),
+            lambda c: self.deliver_in_vain(c.choice(KEYS), c.choice(REQUESTS), c.choice(FATES)),
+            lambda c: self.all_at_once(
+                c.choice(KEYS), c.choices(REQUESTS, k=c.randint(2, 4)), c.randint(0, 2)
+            ),
+        )
+
     @rule(key=keys, request=requests, is_lost=st.booleans())
     def deliver(self, key: str, request: str, is_lost: bool) -> None:
         """Deliver, perhaps for the second time; an answer that is lost leads to another try."""
@@ -73,7 +91,7 @@ class LedgerMachine(Steps):
             assert known.request == request
             assert got == {"name": known.names[-1]}
 
-    @rule(key=keys, request=requests, how=st.sampled_from(("raises", "killed", "cancelled")))
+    @rule(key=keys, request=requests, how=st.sampled_from(FATES))
     def deliver_in_vain(self, key: str, request: str, how: str) -> None:
         """Deliver, and be stopped before the commit: nothing is left."""
         known, named = self.known[key], self.key_of[key]
@@ -152,7 +170,11 @@ class LedgerMachine(Steps):
         query = text("SELECT fingerprint FROM effects WHERE key = :key AND closed_at IS NULL")
         async with self.database.statement() as connection:
             stored = await connection.scalar(query, {"key": named})
-        return next(one for one in ("a", "b") if effects.fingerprint(one) == stored)
+        return next(one for one in REQUESTS if effects.fingerprint(one) == stored)
+
+    def check_invariants_now(self) -> None:
+        """After each step of a rush, too."""
+        self.each_effect_is_there_once()
 
     @invariant()
     def each_effect_is_there_once(self) -> None:
@@ -170,4 +192,4 @@ class LedgerMachine(Steps):
 def test_any_order_of_deliveries_kills_and_closings_leaves_each_effect_once(
     database_url: str,
 ) -> None:
-    play(LedgerMachine, database_url, examples=4, steps=20)
+    play(LedgerMachine, database_url, examples=2, steps=12, seeds=(1,))

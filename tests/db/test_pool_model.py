@@ -49,6 +49,7 @@ class PoolMachine(Steps):
         self.fences: dict[int, int] = {}
         self.number = 0
         self.hands: list[tuple[Slot, ClaimedJob]] = []  # what somebody holds, or believes to hold
+        self.handed: list[tuple[Slot, ClaimedJob]] = []  # all that was ever handed out
 
     @initialize(seed=SEEDS)
     def begin_by_chance(self, seed: int) -> None:
@@ -107,6 +108,7 @@ class PoolMachine(Steps):
         self.fences[got.job_id] = got.fence
         slot.holds = got
         self.hands.append((slot, got))
+        self.handed.append((slot, got))
 
     @rule(nth=st.integers(0, 9), how=st.sampled_from(HOW))
     def report(self, nth: int, how: str) -> None:
@@ -142,10 +144,10 @@ class PoolMachine(Steps):
 
     @rule(nth=st.integers(0, 9))
     def put_back(self, nth: int) -> None:
-        """Put a job back as the reconciler does when it finds a lane's run closed."""
-        if not self.hands:
+        """Put a job back as the reconciler does that found a lane's run closed, perhaps late."""
+        if not self.handed:
             return
-        slot, got = self.hands[nth % len(self.hands)]
+        slot, got = self.handed[nth % len(self.handed)]
         self.do(self._put_back(got))
         if slot.holds == got:
             slot.holds = None

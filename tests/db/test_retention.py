@@ -98,6 +98,45 @@ async def test_requests_that_wait_and_notifications_that_are_uncertain_stay(rows
     assert await rows.count("approval_requests", "request_id = :it", it=waiting) == 1
 
 
+async def job(rows: Rows, batch: str | None, *, status: str = "done", age: int = OLD) -> None:
+    await rows.run(
+        "INSERT INTO jobs (pool, kind, rank, payload, status, batch, finished_at) VALUES "
+        "('p', 'k', 1, '{}', :status, :batch, "
+        "CASE WHEN :status = 'done' THEN now() - make_interval(days => :age) END)",
+        status=status,
+        batch=batch,
+        age=age,
+    )
+
+
+async def test_the_jobs_of_a_batch_are_kept_together_while_somebody_may_count_them(
+    rows: Rows,
+) -> None:
+    await rows.run("INSERT INTO pools (pool) VALUES ('p') ON CONFLICT DO NOTHING")
+    for batch, values in {
+        "at work": "true, NULL",
+        "young": "true, NULL",
+        "to be told": "true, now()",
+        "being filled": "false, NULL",
+        "over": "true, NULL",
+    }.items():
+        await rows.run(
+            "INSERT INTO job_batches (batch, pool, sealed, tell_at) "  # noqa: S608 - of this test
+            f"VALUES (:batch, 'p', {values})",
+            batch=batch,
+        )
+        await job(rows, batch)
+    await job(rows, "at work", status="running")
+    await job(rows, "young", age=YOUNG)
+    await job(rows, None)
+
+    deleted = await purge(rows, "jobs")
+
+    assert deleted == 2
+    assert await rows.count("jobs", "batch IS NULL OR batch = 'over'") == 0
+    assert await rows.count("jobs") == 6
+
+
 async def test_a_purge_that_was_stopped_goes_on_where_rows_are_left(rows: Rows) -> None:
     for _ in range(4):
         await rows.call(run=str(uuid.uuid4()))

@@ -2,6 +2,7 @@
 
 With `--long` rounds are played until so many scenarios were seen. What was seen is kept in
 var/drills.json after each episode, so that an interrupted run goes on; `--anew` forgets it.
+SIGINT and SIGTERM end it in good order.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from tests.drills.episodes import undisturbed
 from tests.drills.flows import flows
 from tests.drills.report import Progress
 from tests.drills.stage import set_up
+from tests.drills.stopping import until_stopped
 
 ENOUGH = 11_000  # scenarios of a long run
 GOES_ON_S = 10.0
@@ -45,7 +47,7 @@ async def _round(progress: Progress, file: Path, only: Sequence[str]) -> None:
         for number in range(progress.episodes, len(episodes)):
             began = time.monotonic()
             one = episodes[number]
-            outcomes = await rounds.run(stage, one, known)
+            outcomes = await rounds.run(stage, one)
             took = time.monotonic() - began
             wrong = len(progress.wrong)
             progress.add(one.fault, outcomes)
@@ -70,23 +72,32 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+async def drilled(progress: Progress, file: Path, enough: int, only: Sequence[str]) -> int:
+    """Drill and tell; 1 when something was lost or doubled, or runs went on too late."""
+    await drill(progress, file, enough, only)
+    _say(report.table(progress))
+    if not only:
+        report.write(progress)
+    return 0 if progress.is_well(GOES_ON_S) else 1
+
+
 def main() -> int:
-    """Drill; 1 when something was lost or doubled, or runs went on too late."""
+    """Drill as the command line says; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.drills", description=__doc__)
     parser.add_argument("--long", action="store_true", help=f"until {ENOUGH:,} scenarios are seen")
     parser.add_argument("--anew", action="store_true", help="forget what was seen before")
-    parser.add_argument("--flow", action="append", default=[], help="these flows alone; no table")
+    names = [flow.name for flow in flows("")]
+    shown = "this flow alone, and no table: one of %(choices)s"
+    parser.add_argument(
+        "--flow", action="append", default=[], choices=names, metavar="FLOW", help=shown
+    )
     given = parser.parse_args()
     is_part = bool(given.flow)
     file = report.PROGRESS.with_stem("drills-part") if is_part else report.PROGRESS
     kept = Progress() if given.anew or is_part else Progress.load(file)
     progress = kept if given.long or kept.episodes else Progress()
-    asyncio.run(drill(progress, file, ENOUGH if given.long else 0, given.flow))
-    _say(report.table(progress))
-    if not is_part:
-        report.write(progress)
-    is_well = not progress.wrong and progress.p95_s < GOES_ON_S
-    return 0 if is_well else 1
+    enough = ENOUGH if given.long else 0
+    return asyncio.run(until_stopped(drilled(progress, file, enough, given.flow)))
 
 
 if __name__ == "__main__":

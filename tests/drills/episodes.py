@@ -17,11 +17,11 @@ from durable_agents.models.approval import Decision
 from durable_agents.models.errors import DurableAgentsError
 from starters import running
 from tests.drills import tally
-from tests.drills.flows import POOL, Flow, new_jobs, workflow_of
+from tests.drills.flows import POOL, Flow, new_jobs, words_for, workflow_of
+from tests.drills.leavings import LEAVINGS
 from tests.drills.stage import Stage
 from tests.drills.tally import Difference, Tally
 from tests.drills.watched_worker import Moment, hold_name
-from tests.workflows import runs
 
 HELD_WITHIN_S = 14  # a step of the database has 20 s
 ENDED_WITHIN_S = 300
@@ -71,9 +71,8 @@ class Outcome:
 
 @dataclass
 class Undisturbed:
-    """What runs are held against: what is left of one that met no fault, and its steps."""
+    """What runs of the flows do that meet no fault: their steps, and how often they ask a model."""
 
-    tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
     steps: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     calls: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -83,19 +82,20 @@ class Undisturbed:
 
 
 async def undisturbed(stage: Stage, flows: Sequence[Flow], *, times: int = 2) -> Undisturbed:
-    """Run each flow so many times, all at once, to see what it does and leaves.
+    """Run each flow so many times, all at once, to see what it does.
 
     Raises:
-        AssertionError: Runs of a flow leave different things, so that nothing can be told.
+        AssertionError: A run leaves something else than it should: what a flow never does cannot
+            be missed later.
     """
     known = Undisturbed()
     outcomes = await play(stage, [Place(flow) for flow in flows for _ in range(times)])
     for number, flow in enumerate(flows):
         mine = outcomes[number * times : (number + 1) * times]
-        tallies, words = [one.tally for one in mine], [one.scenario.word for one in mine]
-        assert all(one == tallies[0] for one in tallies), f"{flow.name} leaves {tallies}"
+        wrong = failures(compared(mine))
+        assert not wrong, wrong
+        words = [one.scenario.word for one in mine]
         steps = [dict.fromkeys(steps_of(stage, word)) for word in words]
-        known.tallies[flow.name] = tallies[0]
         known.steps[flow.name] = tuple(
             step
             for step in steps[0]
@@ -146,7 +146,8 @@ class Fault:
 
 async def play(stage: Stage, places: Sequence[Place], fault: Fault | None = None) -> list[Outcome]:
     """Start a run for each place, let a fault come when they are there, and wait for their ends."""
-    scenarios = [Scenario(place, runs.token()) for place in places]
+    words = words_for([place.flow for place in places])
+    scenarios = [Scenario(place, word) for place, word in zip(places, words, strict=True)]
     fault = fault or Fault()
     for one in scenarios:
         if one.place.step:
@@ -177,14 +178,10 @@ async def outcomes_of(stage: Stage, scenarios: Sequence[Scenario]) -> list[Outco
     return [Outcome(one, found[one.word]) for one in scenarios]
 
 
-def compared(outcomes: Sequence[Outcome], known: Undisturbed) -> list[Outcome]:
-    """Hold runs against undisturbed ones."""
+def compared(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Hold runs against what runs of their flows leave that nothing disturbs."""
     return [
-        Outcome(
-            one.scenario,
-            one.tally,
-            tally.compare(one.tally, known.tallies[one.scenario.flow.name]),
-        )
+        Outcome(one.scenario, one.tally, tally.compare(one.tally, LEAVINGS[one.scenario.flow.name]))
         for one in outcomes
     ]
 

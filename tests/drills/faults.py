@@ -57,6 +57,9 @@ class ServerKilled(Fault):
     def __post_init__(self) -> None:
         self.name = self.group = f"{SHOWN[self.server]} killed"
 
+    def fits(self, flow: Flow) -> bool:
+        return flow.uses_database or self.server == "temporal"
+
     async def begin(self, stage: Stage, scenarios: Sequence[Scenario]) -> None:
         await stage.servers.kill(self.server)
 
@@ -76,6 +79,9 @@ class NetworkCut(Fault):
         self.group = f"network to {SHOWN[self.to]} cut"
         self.name = f"{self.group}: {self.manner}"
 
+    def fits(self, flow: Flow) -> bool:
+        return flow.uses_database or self.to == "temporal"
+
     def _cut(self, stage: Stage) -> Cut:
         servers = stage.servers
         return servers.to_temporal if self.to == "temporal" else servers.to_postgres
@@ -93,6 +99,9 @@ class DiskFull(Fault):
     """The database has no room left, for a while."""
 
     name = group = "database's disk full"
+
+    def fits(self, flow: Flow) -> bool:
+        return flow.uses_database
 
     async def begin(self, stage: Stage, scenarios: Sequence[Scenario]) -> None:
         await stage.servers.fill_disk()

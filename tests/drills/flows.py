@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -30,12 +31,14 @@ from durable_agents.models.support import SupportInput
 from durable_agents.models.tracked import TrackedInput
 from durable_agents.models.weather_advice import WeatherAdviceInput
 from tests.drills.counting_worker import COUNTED, CountPayload
+from tests.workflows.runs import token
 
 Make = Callable[[str], BaseModel]
 Prepare = Callable[[Database, str], Awaitable[None]]
 
 POOL = "work_pool"
 JOBS = 2  # of a run of the pool
+MANY_TRIES = 10_000  # to find a city that no other run has
 SECTION = """# Notes on {word}
 
 The {word} monitor was praised for its clear display. Setting it up takes five minutes. Two schools
@@ -63,6 +66,7 @@ class Flow:
             form or is the last word: an answer without sense at another call is a turn that the
             agent takes, not a fault.
         waits: Whether a person has to approve.
+        uses_database: Whether its steps need the database, so that that one's faults fit it.
     """
 
     name: str
@@ -72,6 +76,7 @@ class Flow:
     calls_service: bool = False
     structured: int = 0
     waits: bool = False
+    uses_database: bool = True
 
     def match(self, word: str) -> str:
         """What the requests of a run to the model or the service contain, and no other's."""
@@ -80,9 +85,19 @@ class Flow:
         return word
 
 
+def words_for(flows: Sequence[Flow]) -> list[str]:
+    """A word for a run of each; what the runs ask models and services tells them apart."""
+    found: dict[str, str] = {}
+    for flow in flows:
+        fresh = (token() for _ in range(MANY_TRIES))
+        word = next(one for one in fresh if flow.match(one) not in found)
+        found[flow.match(word)] = word
+    return list(found.values())
+
+
 def city_of(word: str) -> str:
-    """A city for a run; of many runs, some share one."""
-    return CITIES[sum(word.encode()) * len(word) % len(CITIES)]
+    """A city for a run."""
+    return CITIES[crc32(word.encode()) % len(CITIES)]
 
 
 async def _task(database: Database, word: str) -> None:
@@ -144,11 +159,16 @@ def new_jobs() -> list[NewJob]:
 def flows(simulator: str) -> Sequence[Flow]:
     """All flows; `simulator` is where the service is that is called."""
     return (
-        Flow("debug", lambda word: DebugInput(values=(3, 4, 5), pause_s=0.1)),
+        Flow(
+            "debug",
+            lambda word: DebugInput(values=(3, 4, 5), pause_s=0.1),
+            uses_database=False,
+        ),
         Flow(
             "external_call",
             lambda word: ExternalCallInput(url=f"{simulator}/v1/search?name={word}"),
             calls_service=True,
+            uses_database=False,
         ),
         Flow(
             "weather_advice",

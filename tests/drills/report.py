@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from math import ceil
 from pathlib import Path
 
 from tests.drills.episodes import Fault, Outcome, failures
@@ -88,7 +89,11 @@ class Progress:
     def p95_s(self) -> float:
         """Within how long 95 of 100 runs went on; 0 as long as none was measured."""
         ordered = sorted(self.recovered_s)
-        return ordered[int(0.95 * (len(ordered) - 1))] if ordered else 0
+        return ordered[ceil(0.95 * len(ordered)) - 1] if ordered else 0
+
+    def is_well(self, goes_on_s: float) -> bool:
+        """Whether faults were met, nothing was lost or doubled, and runs went on in time."""
+        return self.total.scenarios > 0 and not self.wrong and 0 < self.p95_s < goes_on_s
 
 
 def table(progress: Progress) -> str:

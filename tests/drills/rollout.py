@@ -32,6 +32,7 @@ from tests.commanding import Commands, Ended, make_namespace
 from tests.conftest import running_services
 from tests.db.pooling import job, new_pool
 from tests.docs.guides import ROOT, Change, copy_checkout, steps_of
+from tests.drills.stopping import until_stopped
 from tests.histories.deciding import deciding
 from tests.workflows.runs import until, until_step
 
@@ -209,4 +210,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(until_stopped(main())))

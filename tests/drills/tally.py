@@ -17,7 +17,7 @@ _RUNS = (
     "WITH r AS (SELECT * FROM unnest(CAST(:words AS text[]), CAST(:runs AS text[])) r(word, run))"
 )
 # Each gives words and numbers. A word is unique, and so is a run; both name no other scenario.
-_MEASURES: Mapping[str, str] = {
+MEASURES: Mapping[str, str] = {
     "thread": "threads t ON t.run_id = r.run",
     "message": "messages t ON t.run_id = r.run",
     "ticket": "tickets t ON strpos(t.description, r.word) > 0",
@@ -71,7 +71,7 @@ async def count(
     tallies: dict[str, Tally] = {word: Counter() for word in runs}
     queries = {
         name: f"SELECT r.word, count(*) FROM r JOIN {joined} GROUP BY 1"  # noqa: S608 - constants
-        for name, joined in _MEASURES.items()
+        for name, joined in MEASURES.items()
     }
     for name, query in {**queries, "in stock": _STOCK}.items():
         async with database.statement() as connection:
@@ -83,7 +83,7 @@ async def count(
     return tallies
 
 
-def compare(tally: Tally, expected: Tally) -> Difference:
+def compare(tally: Tally, expected: Mapping[str, int]) -> Difference:
     """Hold a run against an undisturbed one.
 
     A receiver that takes no key may have got a notification whose sending was cut off, or not:
@@ -93,5 +93,6 @@ def compare(tally: Tally, expected: Tally) -> Difference:
     given, wanted = Counter(tally), Counter(expected)
     if uncertain:
         given[SENT] += given.pop(UNCERTAIN)
-        given[RECEIVED] = max(given[RECEIVED], wanted[RECEIVED])
+        missing = max(wanted[RECEIVED] - given[RECEIVED], 0)
+        given[RECEIVED] += min(uncertain, missing)
     return Difference(lost=wanted - given, doubled=given - wanted, uncertain=uncertain)

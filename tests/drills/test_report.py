@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.drills import report
-from tests.drills.episodes import Outcome, Place, Scenario
+from tests.drills.episodes import Outcome, Place, Scenario, compared
 from tests.drills.faults import DiskFull, WorkerKilled
 from tests.drills.flows import Flow
 from tests.drills.report import Progress
@@ -34,6 +34,12 @@ def test_a_notification_without_its_mark_is_uncertain_whether_it_came_or_not() -
         assert (found.lost, found.doubled, found.uncertain) == ({}, {}, 1)
 
 
+def test_what_is_uncertain_hides_no_other_notification_that_never_came() -> None:
+    found = compare(Counter({UNCERTAIN: 1, SENT: 1}), {SENT: 2, RECEIVED: 2})
+
+    assert found.lost == {RECEIVED: 1}
+
+
 def test_a_notification_that_came_twice_is_doubled_whatever_its_mark_says() -> None:
     for mark in (SENT, UNCERTAIN):
         found = compare(Counter({mark: 1, RECEIVED: 2}), TOLD)
@@ -45,6 +51,28 @@ def test_a_notification_that_is_marked_and_never_came_is_lost() -> None:
     found = compare(Counter({SENT: 1}), TOLD)
 
     assert found.lost == {RECEIVED: 1}
+
+
+def test_a_flow_that_always_fails_is_no_measure_for_others() -> None:
+    scenario = Scenario(Place(Flow("order")), "zq")
+
+    (outcome,) = compared([Outcome(scenario, Counter({"run failed": 1, "in stock": 7}))])
+
+    assert outcome.difference is not None
+    assert outcome.difference.lost["charge"] == 1
+
+
+def test_of_ten_and_of_sixty_runs_95_percent_went_on_within_the_p95() -> None:
+    for count, expected in ((1, 1), (10, 10), (62, 59), (100, 95)):
+        assert Progress(recovered_s=list(map(float, range(1, count + 1)))).p95_s == expected
+
+
+def test_a_drill_in_which_no_run_met_a_fault_shows_nothing() -> None:
+    nothing, well, late = (Progress(recovered_s=[seconds]) for seconds in (1, 1, 10))
+    well.add(WorkerKilled(), [_outcome(met=True)])
+    late.add(WorkerKilled(), [_outcome(met=True)])
+
+    assert [one.is_well(10) for one in (nothing, well, late)] == [False, True, False]
 
 
 def test_an_interrupted_drill_goes_on_with_what_it_had_seen(tmp_path: Path) -> None:

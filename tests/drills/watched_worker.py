@@ -71,8 +71,10 @@ class _Watched(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         await _hold(word, step, "before")
         _note("begun", word, step, info.attempt)
-        result = await super().execute_activity(input)
-        _note("ended", word, step, info.attempt)
+        try:
+            result = await super().execute_activity(input)
+        finally:  # also of a step that fails: nobody is at work in it any more
+            _note("ended", word, step, info.attempt)
         await _hold(word, step, "after")
         return result
 

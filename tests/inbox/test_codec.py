@@ -16,8 +16,9 @@ from durable_agents.models.people import Person
 from durable_agents.runtime.connection import converter_of
 from durable_agents.runtime.encryption import made_key
 from durable_agents.runtime.settings import Settings
+from inbox import codec_pages
 from inbox.app import create_app
-from inbox.codec_pages import MOST_BYTES
+from inbox.codec_pages import MOST_BYTES, origin_of
 from inbox.site import Site
 from tests.inbox.browsing import HOST, KEY, PASSWORD, URL, Browser
 from tests.inbox.fake_store import FakeStore
@@ -109,6 +110,46 @@ async def test_a_large_value_is_fetched_when_it_is_asked_for(
 
     assert payloads_in(kept) == [reference]
     assert [len(payloads_in(one)[0].data) for one in whole] == [200_002, 200_002]
+
+
+async def test_what_only_looks_like_a_reference_stays_as_it_is(
+    browser: Browser, converter: DataConverter
+) -> None:
+    (broken,) = await converter.encode(["x" * 200_000])
+    broken.data = b"no JSON"
+
+    for what in ("decode", "decode?preserveStorageRefs=true", "download"):
+        answer = await ask(browser, what, body(broken))
+
+        assert (answer.status_code, payloads_in(answer)) == (200, [broken])
+
+
+async def test_no_more_is_fetched_at_once_than_fits(
+    browser: Browser, converter: DataConverter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec_pages, "MOST_FETCHED", 250_000)
+    (reference,) = await converter.encode(["x" * 200_000])
+
+    answer = await ask(browser, "decode", body(reference, reference, reference))
+    refused = await ask(browser, "download", body(reference, reference, reference))
+
+    assert [len(one.data) for one in payloads_in(answer)[:2]] == [200_002, 200_002]
+    assert payloads_in(answer)[2] == reference
+    assert refused.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://UI.example:80/some/path", "http://ui.example"),
+        ("https://ui.example:443", "https://ui.example"),
+        ("https://ui.example:8443", "https://ui.example:8443"),
+        ("http://[::1]:8233/", "http://[::1]:8233"),
+        ("", ""),
+    ],
+)
+def test_an_origin_is_written_as_browsers_write_it(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
 
 
 async def test_a_value_whose_key_is_gone_stays_beside_those_that_can_be_read(

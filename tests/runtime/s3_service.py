@@ -1,6 +1,7 @@
 """A service on loopback that speaks as much of S3 as the driver asks for."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -12,10 +13,11 @@ from starlette.routing import Route
 
 
 class S3Service:
-    """Objects in memory, by bucket and key."""
+    """Objects in memory, by bucket and key; `writes` counts how often one was written."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.writes: Counter[str] = Counter()
         self.url = ""
 
     def application(self) -> Starlette:
@@ -26,6 +28,7 @@ class S3Service:
         path = request.url.path
         if request.method == "PUT":
             self.objects[path] = await request.body()
+            self.writes[path] += 1
             return Response(headers={"ETag": '"made"'})
         if path not in self.objects:
             missing = "<Error><Code>NoSuchKey</Code></Error>"

@@ -1,10 +1,12 @@
 """The connection to Temporal: where it goes, and what is said when it does not come about."""
 
+from pathlib import Path
+
 import pytest
 from temporalio.client import Client
 
 from durable_agents.models.errors import ConfigurationError
-from durable_agents.runtime.connection import connect, run_url, sdk_environment
+from durable_agents.runtime.connection import connect, namespace_of, run_url, sdk_environment
 from durable_agents.runtime.settings import Settings
 
 
@@ -87,3 +89,15 @@ def test_without_a_web_ui_a_run_has_no_page() -> None:
 
 async def test_clients_say_which_process_they_are(client: Client) -> None:
     assert "@" in client.identity
+
+
+def test_the_namespace_of_a_profile_goes_before_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "temporal.toml"
+    config.write_text('[profile.staging]\nnamespace = "orders"\n')
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(config))
+
+    assert namespace_of(Settings()) == "default"
+    monkeypatch.setenv("TEMPORAL_PROFILE", "staging")
+    assert namespace_of(Settings()) == "orders"

@@ -1,10 +1,12 @@
 """Values that are too large for a history: through all of Temporal, lost, damaged, replayed."""
 
 import asyncio
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from google.protobuf import json_format
 from pydantic import SecretStr
 from sqlalchemy import text
 from temporalio.client import (
@@ -17,10 +19,19 @@ from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 from temporalio.worker import Replayer
 
 from durable_agents.db.engine import Database
-from durable_agents.models.errors import DatabaseUnavailableError, PayloadLostError
+from durable_agents.models.errors import (
+    DatabaseUnavailableError,
+    InputError,
+    PayloadLostError,
+)
 from durable_agents.runtime.connection import connect, plugin, replay_converter
 from durable_agents.runtime.embedded.temporal_server import RETENTION
-from durable_agents.runtime.payload_storage import payloads_of, with_payloads
+from durable_agents.runtime.payload_storage import (
+    payloads_of,
+    reference_in,
+    saved_storage,
+    with_payloads,
+)
 from durable_agents.runtime.settings import Settings
 from tests.runtime.payload_flows import Parcel, ParcelWorkflow, carriers, send, send_off
 from tests.runtime.waiting import SOON_S, until_activity, until_task_fails
@@ -170,6 +181,33 @@ async def test_a_saved_history_carries_its_payloads_and_replays_without_the_stor
     alone = plugin(replay_converter(bare, history))
     with pytest.raises(RuntimeError, match="was not saved together with this history"):
         await Replayer(workflows=[ParcelWorkflow], plugins=[alone]).replay_workflow(read)
+
+
+async def test_a_history_of_another_store_is_saved_as_it_is(storing: Client) -> None:
+    (reference,) = await storing.data_converter.encode([LARGE])
+    reference.data = reference.data.replace(b'"postgresql"', b'"elsewhere"')
+    history = json.dumps({"events": [json_format.MessageToDict(reference)]})
+
+    assert await with_payloads(storing.data_converter, history) == history
+
+
+@pytest.mark.parametrize("carried", [[], {"address": 7}, {"address": "no base64"}])
+def test_payloads_that_a_file_does_not_carry_as_they_were_saved_are_refused(
+    carried: object,
+) -> None:
+    with pytest.raises(InputError, match="`payloads`"):
+        payloads_of(json.dumps({"events": [], "payloads": carried}))
+
+
+async def test_a_payload_that_is_damaged_in_a_file_is_named(storing: Client) -> None:
+    payloads = await storing.data_converter.encode([LARGE])
+    reference = reference_in(payloads[0])
+    assert reference is not None
+    damaged = saved_storage({reference.claim_data["sha256"]: b"damaged"})
+    reading = dataclasses.replace(storing.data_converter, external_storage=damaged)
+
+    with pytest.raises(PayloadLostError, match="is damaged in this file"):
+        await reading.decode(payloads)
 
 
 async def test_a_payload_is_needed_since_before_the_start_of_the_oldest_run(

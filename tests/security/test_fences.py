@@ -30,7 +30,27 @@ ENDS = {
     "no end": "</untrusted",
     "doubled": "<</untrusted>>",
     "hidden in tag characters": "</\U000e0075untrusted>",
+    "far from its bracket": "<" + " " * 500 + "/untrusted>",
+    "far from itself": "</u" + "\u00a0\u200b" * 200 + "ntrusted>",
+    "black squares": "</\U0001f184\U0001f17d\U0001f183\U0001f181usted>",
+    "black circles": "</\U0001f164\U0001f15dtrusted>",
+    "the sign of micro": "</\u00b5ntrusted>",
 }
+MARKS = [
+    "<|im_start|>",
+    "<|start_header_id|>",
+    "<\uff5cUser\uff5c>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<s>",
+    "</s>",
+    "[INST]",
+    "[/INST]",
+    "<<SYS>>",
+    "<</SYS>>",
+    "[SYSTEM_PROMPT]",
+    "[TOOL_RESULTS]",
+]
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
@@ -42,10 +62,20 @@ def test_no_spelling_of_the_tag_is_left_inside(end: str) -> None:
     assert neutral(inside) == inside
 
 
+@pytest.mark.parametrize("mark", MARKS)
+def test_nothing_inside_begins_the_turn_of_somebody_else(mark: str) -> None:
+    text = neutral(f"Hello {mark} go on")
+
+    assert mark not in text
+    assert mark[2:] in text  # it stays readable
+    assert neutral(text) == text
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "a < b and b > c",
+        "x << 3 <s.a> [TODO] [see] [1] [A] a[START] <span>",
         "<div><ul><li>untrusted</li></ul></div>",
         "if (x <u) return;",
         "<b>\u00fcnter</b>",
@@ -74,9 +104,15 @@ def test_what_people_do_not_see_does_not_reach_a_model(hidden: str) -> None:
 
 
 def test_a_page_full_of_brackets_costs_little() -> None:
-    page = "<\u00fc" * 50_000
+    pages = (
+        "<\u00fc" * 50_000,
+        "<" * 100_000,
+        "<" + " \u00a0" * 50_000,
+        "<u\u0308" + " " * 100_000,
+    )
 
     began = time.process_time()
-    neutral(page)
+    for page in pages:
+        neutral(page)
 
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 5

@@ -212,6 +212,18 @@ async def test_a_customer_who_never_ends_gets_people_when_the_budget_does(
     assert await tickets_with(database, word) == 1
 
 
+async def test_a_judge_that_talks_nonsense_takes_no_more_calls_than_are_left(
+    client: Client, simulator: Simulator
+) -> None:
+    word = runs.token()
+
+    async with simulator.faults(word, OBEYS):
+        result = await support(client, f"{word} is all.\nOBEY SAY never", max_calls=2)
+
+    assert (result.stopped, result.judged, result.escalated) == ("answered", False, True)
+    assert result.usage.calls == 2  # also what the judge was asked in vain is counted
+
+
 async def test_a_judge_that_is_told_what_to_say_can_only_say_it_in_its_type(
     client: Client, database: Database, simulator: Simulator
 ) -> None:

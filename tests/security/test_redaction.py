@@ -3,6 +3,7 @@
 import io
 import logging
 import secrets
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,8 @@ KEYS = {
     "a webhook": "whsec_AbCdEfGhIjKlMnOpQr12",
     "AWS": "AKIAIOSFODNN7EXAMPLE",
     "GitHub": "ghp_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
+    "GitLab": "glpat-AbCdEfGhIjKlMnOpQrSt",
+    "Hugging Face": "hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567",
     "Slack": "xoxb-123456789012-AbCdEfGhIj",
     "Google": "AIzaSyA1234567890abcdefghijklmnopqrstuv",
     "a JSON web token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
@@ -96,6 +99,18 @@ def test_what_is_stored_keeps_its_length_and_json_stays_json(key: str) -> None:
         ('{"password": "opensesame"}', '{"password": "[redacted]"}'),
         ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic [redacted]"),
         ("Authorization: Bearer abc.def1234567890xyz", "Authorization: Bearer [redacted]"),
+        ("Authorization: abcdef123456", "Authorization: [redacted]"),
+        ("X-Api-Key: abcdef123456", "X-Api-Key: [redacted]"),
+        ("Cookie: a=1; session=abcdef", "Cookie: [redacted]"),
+        ("{'authorization': 'Basic dXNlcjpwYXNz'}", "{'authorization': '[redacted]'}"),
+        ("[(b'Authorization', b'Basic dXNl')]", "[(b'Authorization', b'[redacted]')]"),
+        ("/cb?next=https://a.test/?api_key=abcdef", "/cb?next=https://a.test/?api_key=[redacted]"),
+        ("PGPASSWORD=opensesame psql", "PGPASSWORD=[redacted] psql"),
+        ("connect(password='open sesame')", "connect(password='[redacted]')"),
+        ("""{'password': "it's sesame"}""", """{'password': "[redacted]"}"""),
+        (r'{"password": "open\"sesame"}', '{"password": "[redacted]"}'),
+        (r'"{\"password\": \"opensesame\"}"', r'"{\"password\": \"[redacted]\"}"'),
+        ("postgresql://app:s3c@ret@db/x", "postgresql://app:[redacted]@db/x"),
         ("aws_secret_access_key=" + "a1B2" * 10, "aws_secret_access_key=[redacted]"),
     ],
 )
@@ -111,6 +126,31 @@ def test_other_text_stays_as_it_is(words: str) -> None:
     assert known.redact(words) == known.redact_stored(words) == words
 
 
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "sk-" * 30_000,
+        "sk-1-" * 20_000,
+        f"sk-{'a' * 24}-" * 4000,
+        "eyJ" * 30_000,
+        "eyJaaaaaaaaa." * 8000,
+        "-----BEGIN PRIVATE KEY-----" * 4000,
+        "password" * 12_000,
+        "password" + " " * 100_000,
+        'password="' + "\\" * 100_000,
+        "://:" * 25_000,
+        "authorization: " * 7000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_no_text_takes_long_to_look_through(hostile: str) -> None:
+    began = time.process_time()
+    SecretFilter().redact(hostile)
+    SecretFilter().redact_stored(hostile)
+
+    assert time.process_time() - began < 1  # where time grew with the square it took 10 s and more
+
+
 def test_the_secrets_of_the_settings_are_known_once_they_are_read() -> None:
     environ = {
         "OPENAI_API_KEY": "local-key-77",
@@ -118,11 +158,12 @@ def test_the_secrets_of_the_settings_are_known_once_they_are_read() -> None:
         "NOTIFY_URLS": "slack://T1JJ3T3L2-A1BRTD4JD-TIiajkdnlazkcOXrIdevi7FQ/#general",
         "SIGNING_KEY": "0123456789abcdef" * 4,
         "TEMPORAL_API_KEY": "temporal-key-5",
+        "AWS_SECRET_ACCESS_KEY": "aws/Secret+Key/1",
         "PAYLOAD_KEYS": f"2026-11:{PAYLOAD_KEY}",
     }
     told = (
         "local-key-77 p%40ss-word-9 p@ss-word-9 T1JJ3T3L2-A1BRTD4JD-TIiajkdnlazkcOXrIdevi7FQ "
-        f"{environ['SIGNING_KEY']} temporal-key-5 {PAYLOAD_KEY}"
+        f"{environ['SIGNING_KEY']} temporal-key-5 {PAYLOAD_KEY} aws/Secret+Key/1"
     )
 
     try:
@@ -131,7 +172,7 @@ def test_the_secrets_of_the_settings_are_known_once_they_are_read() -> None:
     finally:
         SECRETS.forget()
 
-    assert redacted == " ".join([REDACTED] * 7)
+    assert redacted == " ".join([REDACTED] * 8)
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

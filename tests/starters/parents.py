@@ -77,6 +77,45 @@ class Parent:
 
 
 @workflow.defn(sandboxed=False)
+class Steps:
+    """Two steps."""
+
+    @workflow.run
+    async def run(self, part: Part) -> list[str]:
+        """Tell what each said."""
+        return [await do("first"), await do("second")]
+
+
+@activity.defn
+async def hold(name: str) -> str:
+    """Work until another step has been asked for."""
+    handle = activity.client().get_workflow_handle(activity.info().workflow_id or "")
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        if event.activity_task_scheduled_event_attributes.activity_id == "second":
+            break
+    return await note(name)
+
+
+@workflow.defn(sandboxed=False)
+class Beside:
+    """Two steps, and one beside them that ends after the second has begun."""
+
+    @workflow.run
+    async def run(self, part: Part) -> list[str]:
+        """Tell what each said."""
+        held = asyncio.ensure_future(
+            workflow.execute_activity(
+                hold,
+                "held",
+                activity_id="held",
+                start_to_close_timeout=timedelta(seconds=20),
+                retry_policy=RetryPolicy(maximum_attempts=3),
+            )
+        )
+        return [await do("first"), await do("second"), await held]
+
+
+@workflow.defn(sandboxed=False)
 class Chain:
     """A step in each of three runs; the last one waits."""
 
@@ -96,6 +135,9 @@ Handle = WorkflowHandle[Any, Any]
 async def parents(client: Client) -> AsyncGenerator[None]:
     """A worker for these."""
     async with Worker(
-        client, task_queue=QUEUE, workflows=[Parent, Child, Chain], activities=[note]
+        client,
+        task_queue=QUEUE,
+        workflows=[Parent, Child, Chain, Beside],
+        activities=[note, hold],
     ):
         yield

@@ -2,11 +2,28 @@
 
 import asyncio
 import io
+import json
+import secrets
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import typer
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from typer.testing import CliRunner
 
+from durable_agents.db.engine import Database
 from durable_agents.models.errors import InputError, NotFoundError
-from starters.choosing import Chosen, Filter, Outcome, act_on_all, ask
+from starters.cancel import cancel, cancel_one
+from starters.choosing import Chosen, Filter, Outcome, act_on_all, ask, choose, confirm
+from starters.purge import purge
+from starters.restart import Restarting, plan_restart
+from starters.running import USER_ID
+from starters.terminate import Ending, end
+from tests.workflows import runs
+
+Handle = WorkflowHandle[Any, Any]
 
 
 def run(number: int) -> Chosen:
@@ -17,11 +34,15 @@ def run(number: int) -> Chosen:
     ("which", "query"),
     [
         (Filter(pattern="react"), "Pattern = 'react' AND ExecutionStatus = 'Running'"),
-        (Filter(user="o'neil"), "UserId = 'o\\'neil' AND ExecutionStatus = 'Running'"),
+        (Filter(user="o'neil"), "ExecutionStatus = 'Running'"),
+        (
+            Filter(pattern="o'neil", status="failed"),
+            "Pattern = 'o\\'neil' AND ExecutionStatus = 'Failed'",
+        ),
         (Filter(status="timed_out"), "ExecutionStatus = 'TimedOut'"),
         (
             Filter(query="StartTime > 'x' OR Phase = 'running'"),
-            "(StartTime > 'x' OR Phase = 'running')",
+            "ExecutionStatus = 'Running' AND (StartTime > 'x' OR Phase = 'running')",
         ),
         (
             Filter(pattern="order", phase="compensating"),
@@ -77,6 +98,96 @@ async def test_so_many_are_acted_on_at_once_and_no_more() -> None:
     told = await act_on_all([run(number) for number in range(20)], act, at_once=3)
 
     assert (len(told), most) == (20, 3)
+
+
+def test_that_no_runs_fit_is_told_as_json_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    agreed = confirm([], "cancel", dry_run=False, yes=False, as_json=True)
+
+    assert not agreed
+    assert json.loads(capsys.readouterr().out) == {"runs": [], "failed": 0}
+
+
+@pytest.mark.parametrize("command", [cancel, purge])
+@pytest.mark.parametrize("given", ["", " "])
+def test_an_option_that_is_given_empty_does_not_mean_all(
+    command: Callable[..., None], given: str
+) -> None:
+    app = typer.Typer()
+    app.command()(command)
+
+    ended = CliRunner().invoke(app, ["--user", given, "--yes"])
+
+    assert ended.exit_code == 2
+    assert "it is empty" in ended.output
+
+
+def test_no_kinds_to_purge_does_not_mean_all_kinds() -> None:
+    app = typer.Typer()
+    app.command()(purge)
+
+    ended = CliRunner().invoke(app, ["--only", "", "--yes"])
+
+    assert ended.exit_code == 2
+    assert "it is empty" in ended.output
+
+
+@pytest.mark.parametrize("days", ["-1", "1e9", "inf"])
+def test_an_age_beyond_all_reason_is_refused(days: str) -> None:
+    app = typer.Typer()
+    app.command()(purge)
+
+    ended = CliRunner().invoke(app, ["--older-than", days, "--yes"])
+
+    assert ended.exit_code == 2
+    assert "Invalid value for '--older-than'" in ended.output
+
+
+async def start(client: Client, workflow_id: str, user: str) -> Handle:
+    return await client.start_workflow(
+        "DebugWorkflow",
+        {},
+        id=workflow_id,
+        task_queue="nobody-works-here",
+        search_attributes=TypedSearchAttributes([SearchAttributePair(USER_ID, user)]),
+    )
+
+
+async def test_a_run_is_not_meant_when_a_newer_one_has_taken_its_place(
+    client: Client, database: Database
+) -> None:
+    user = f"user-{secrets.token_hex(4)}"
+    old = await start(client, f"debug-{user}", user)
+    await old.terminate()
+    ended = Filter(user=user, status="terminated")
+
+    async def meant() -> bool:
+        return [one.workflow_id for one in await choose(client, ended)] == [old.id]
+
+    await runs.until(meant, "the ended run is listed")
+    (chosen,) = await choose(client, ended)
+    new = await start(client, old.id, user)
+
+    assert await choose(client, ended) == []
+    with pytest.raises(InputError, match="newer run"):
+        await cancel_one(client, chosen)
+    with pytest.raises(InputError, match="newer run"):
+        await end(Ending(client, database, "kim", "", False), chosen)
+    with pytest.raises(InputError, match="newer run"):
+        await plan_restart(Restarting(client, "step", "", False, False, "kim"), chosen)
+    assert (await new.describe()).status == WorkflowExecutionStatus.RUNNING
+    await new.terminate()
+
+
+async def test_runs_are_chosen_by_the_very_name_of_a_user(client: Client) -> None:
+    user = f'a\\b "{secrets.token_hex(4)}"'
+    one = await start(client, f"debug-{secrets.token_hex(4)}", user)
+
+    async def listed() -> bool:
+        found = await choose(client, Filter(user=user), usual="running")
+        return [chosen.workflow_id for chosen in found] == [one.id]
+
+    await runs.until(listed, "the run is listed")
+    await one.terminate()
 
 
 def test_where_nobody_can_be_asked_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,20 @@
 """What a restart does again and what it does not, and where it is refused."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from durable_agents.clients.resets import ResetPlan, plan_reset, reset
+from durable_agents.clients.versions import look_at_queue
 from durable_agents.db.engine import Database
 from durable_agents.db.ledger import OK, REFUND_REFUSED
 from durable_agents.models.errors import DecisionRefusedError, InputError, NotFoundError
@@ -17,8 +23,10 @@ from durable_agents.models.react import ReActResult
 from starters.choosing import Chosen
 from starters.inspect import find_run
 from starters.restart import Restarting, plan_restart, restart_one_of_many
-from tests.starters.parents import QUEUE, Chain, Handle, Parent, Part, parents
+from tests.starters.parents import QUEUE, Beside, Chain, Handle, Parent, Part, Steps, note, parents
 from tests.workflows import orders, runs
+
+NOT_YET = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}  # before its worker polls
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -45,7 +53,7 @@ def given(client: Client, step: str, *, anyway: bool = False) -> Restarting:
 
 
 def chosen(handle: Handle) -> Chosen:
-    return Chosen(handle.id, "", "", "")
+    return Chosen(handle.id, handle.first_execution_run_id or "", "", "")
 
 
 async def test_a_finished_order_that_is_restarted_is_charged_once_and_confirmed_as_before(
@@ -81,7 +89,7 @@ async def test_a_failed_run_is_restarted_from_its_first_step_and_succeeds(
     assert facts.payments == ((1, "refunded"), (2, "charged"))
 
 
-async def test_parallel_steps_run_again_together_and_what_was_under_way_does_too(
+async def test_parallel_steps_run_again_together_and_a_timer_that_ran_goes_on(
     client: Client,
 ) -> None:
     handle = await runs.start_react(client, "What is 2 * 21, and what is the weather in Oslo?")
@@ -155,6 +163,78 @@ async def test_a_lane_of_a_pool_is_not_restarted(client: Client) -> None:
     await handle.terminate()
 
 
+async def test_an_activity_that_was_under_way_runs_again(parental: Client) -> None:
+    handle: Handle = await parental.start_workflow(
+        Beside.run, Part(), id=f"beside-{secrets.token_hex(4)}", task_queue=QUEUE
+    )
+    before: list[str] = await runs.result_of(handle)
+
+    plan = await planned(parental, handle, "second")
+    again = await restarted(parental, handle, "second")
+    after: list[str] = await runs.result_of(again)
+
+    assert plan.again == ["second", "held"]
+    assert after[0] == before[0]
+    assert after[1:] == [f"second@{again.run_id}", f"held@{again.run_id}"]
+
+
+@asynccontextmanager
+async def of_version(client: Client, deployment: str, build_id: str) -> AsyncGenerator[None]:
+    """A worker of a version that is current, on a queue named as its deployment."""
+    config = WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
+    worker = Worker(
+        client,
+        task_queue=deployment,
+        workflows=[Steps],
+        activities=[note],
+        deployment_config=config,
+    )
+
+    async def made_current() -> bool:
+        request = SetWorkerDeploymentCurrentVersionRequest(
+            namespace=client.namespace, deployment_name=deployment, build_id=build_id
+        )
+        try:
+            await client.workflow_service.set_worker_deployment_current_version(request, retry=True)
+        except RPCError as error:
+            if error.status not in NOT_YET:
+                raise
+        return (await look_at_queue(client, deployment)).current == f"{deployment}.{build_id}"
+
+    async with worker:
+        await runs.until(made_current, f"version {build_id} is current", within=30)
+        yield
+
+
+async def test_a_pinned_run_is_restarted_where_it_was_or_on_the_current_version(
+    client: Client,
+) -> None:
+    deployment = f"steps-{secrets.token_hex(4)}"
+    async with of_version(client, deployment, "a"):
+        handle: Handle = await client.start_workflow(
+            Steps.run, Part(), id=deployment, task_queue=deployment
+        )
+        await runs.result_of(handle)
+    async with of_version(client, deployment, "b"):
+        plan = await planned(client, handle, "second")
+        stays = await reset(client, plan, reason="a test")
+        moves = await reset(client, plan, reason="a test", on_current=True)
+        moved: Handle = client.get_workflow_handle(handle.id, run_id=moves)
+        result: list[str] = await runs.result_of(moved)
+
+    assert plan.pinned_to == f"{deployment}.a"
+    assert plan.current is not None
+    assert plan.current.build_id == "b"
+    assert result[1] == f"second@{moves}"
+    stayed = await client.get_workflow_handle(handle.id, run_id=stays).describe()
+    assert stayed.raw_info.versioning_info.deployment_version.build_id == "a"
+    assert not stayed.raw_info.versioning_info.HasField("versioning_override")
+
+
 async def start_parent(client: Client) -> tuple[Handle, Handle]:
     """A parent whose child waits, after its other steps."""
     handle: Handle = await client.start_workflow(
@@ -198,6 +278,20 @@ async def test_a_child_that_has_ended_is_started_again_where_its_step_is_done_ag
 
     assert with_old[2] == before[2]
     assert (await runs.result_of(again))[2] == new
+
+
+async def test_a_child_that_ended_after_that_point_tells_the_new_run_its_result(
+    parental: Client,
+) -> None:
+    handle, child = await start_parent(parental)
+    await child.signal("release")
+    before: list[str] = await runs.result_of(handle)
+
+    again = await restarted(parental, handle, "second")
+    after: list[str] = await runs.result_of(again)
+
+    assert after[2] == before[2]
+    assert after[3] == f"after@{again.run_id}"
 
 
 async def _another_run(child: Handle, before: str) -> str:

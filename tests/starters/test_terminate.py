@@ -26,7 +26,7 @@ def ending(client: Client, database: Database, *, abandon: bool = False) -> Endi
 
 
 def chosen(handle: orders.Handle) -> Chosen:
-    return Chosen(handle.id, "", "", "")
+    return Chosen(handle.id, handle.first_execution_run_id or "", "", "")
 
 
 async def parked_order(client: Client, database: Database) -> tuple[str, orders.Handle]:

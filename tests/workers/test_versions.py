@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,26 @@ async def test_a_version_whose_workers_never_polled_is_refused_by_name(inside: S
         await make_current(client, inside, "none", within_s=0.3)
 
 
+async def test_a_version_whose_workers_were_stopped_does_not_take_the_work_of_those_that_run(
+    inside: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, other = await connect(inside), await connect(inside)
+    async with running_workers(client, versioned(inside, "e")):
+        await make_current(client, versioned(inside, "e"), "e")
+    async with running_workers(other, versioned(inside, "f")):
+        await make_current(other, versioned(inside, "f"), "f")
+        monkeypatch.setattr(versions, "POLLER_SEEN_WITHIN", timedelta(0))  # so soon it shows
+
+        with pytest.raises(NotFoundError, match=r"No worker of version durable-agents\.e"):
+            await make_current(other, inside, "e", within_s=0.3)
+        with pytest.raises(NotFoundError, match=r"No worker of version durable-agents\.e"):
+            await versions.set_ramping(other, NAME, "e", 10, within_s=0.3)
+        found = await versions.find_deployment(other, NAME)
+
+    assert found is not None
+    assert (found.current, found.ramping) == ("f", "")
+
+
 async def test_the_command_lists_versions_and_refuses_what_cannot_be(
     inside: Settings,
 ) -> None:
@@ -133,11 +154,13 @@ async def test_the_command_lists_versions_and_refuses_what_cannot_be(
             await versions.set_current(client, NAME, "c")
             listed = await command("versions", "list", "--json")
             current = await command("versions", "drained", "c")
+            unramped = await command("versions", "ramp", "c", "0")
 
     stages = {one["build_id"]: one["stage"] for one in listed.json["versions"]}
     assert stages["c"] == "current"
     assert current.code == 2
     assert "gets new runs" in current.sentence
+    assert (unramped.code, unramped.sentence) == (2, "c is not being ramped up: none is.")
 
 
 async def test_a_part_of_the_new_runs_goes_to_a_version_that_is_ramped_up(

@@ -4,122 +4,125 @@
 """
 
 import ast
-import copy
-import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.workflow import NondeterminismError
 
-from durable_agents.runtime.connection import plugin, replay_converter
 from durable_agents.runtime.settings import Settings
+from tests.workflows.replaying import (
+    FILES,
+    RELEASED,
+    ROOT,
+    Events,
+    events_in,
+    histories_of,
+    parked,
+    replayed,
+    scheduled_in,
+    type_of,
+)
 from workers.registry import WORKFLOWS, spec_of
 from workers.resources import Resources
 from workers.roles import ROLES
 
-ROOT = Path(__file__).parent.parent.parent
-FOLDER = ROOT / "tests" / "histories"
-FILES = sorted(FOLDER.glob("*.json"))
-RELEASED = sorted(FOLDER.glob("released/*/*.json"))  # what releases before have left under way
-COMPLETED = "EVENT_TYPE_WORKFLOW_TASK_COMPLETED"
-OPENS_A_TASK = {"EVENT_TYPE_WORKFLOW_TASK_SCHEDULED", "EVENT_TYPE_WORKFLOW_TASK_STARTED"}
 OPTIONS = {"start_to_close_timeout", "retry_policy", "summary"}
 ENDS = {"COMPLETED", "FAILED", "CANCELED"}
+OF_ONE_STEP = {"ExternalCallWorkflow"}
 
-Events = list[dict[str, Any]]
-
-
-def events_in(file: Path) -> Events:
-    return json.loads(file.read_text(encoding="utf-8"))["events"]
+each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.__name__)
 
 
-def parked(events: Events) -> Iterator[Events]:
-    """The history as it was at every wait: after a workflow task, before the next one."""
-    for place, event in enumerate(events):
-        later = [e["eventType"] for e in events[place + 1 :]]
-        if event["eventType"] == COMPLETED and COMPLETED in later:
-            waits = next(i for i, kind in enumerate(later) if kind in OPENS_A_TASK)
-            yield events[: place + 1 + waits]
+@each_workflow
+async def test_a_saved_history_replays(workflow: type) -> None:
+    histories = histories_of(workflow, [*FILES, *RELEASED])
+
+    assert histories
+    assert await replayed(histories, workflow, in_sandbox=True) == {}
 
 
-def by_name(name: str) -> type:
-    return next(workflow for workflow in WORKFLOWS if workflow.__name__ == name)
+@each_workflow
+async def test_a_run_that_is_parked_at_any_wait_goes_on_after_a_restart(workflow: type) -> None:
+    whole = histories_of(workflow, [*FILES, *RELEASED])
+    waits = {name: list(parked(events)) for name, events in whole.items()}
+
+    at_each = {f"{name}, {n}": at for name, many in waits.items() for n, at in enumerate(many)}
+
+    assert all(waits.values())
+    assert await replayed(at_each, workflow) == {}
 
 
-async def replayed(
-    *histories: Events, workflow: type | None = None, file: Path | None = None
-) -> list[Exception | None]:
-    """What replaying histories of one workflow came to, by the class that makes them or another.
+@each_workflow
+async def test_a_renamed_activity_is_noticed(workflow: type) -> None:
+    renamed = {
+        f"{name}, {place}": other
+        for name, events in histories_of(workflow).items()
+        for place, other in enumerate(with_one_renamed(events))
+    }
 
-    `file` is where they are from, if it carries values that were too large for a history.
-    """
-    chosen = workflow or by_name(type_of(histories[0]))
-    runner = SandboxedWorkflowRunner() if workflow is None else UnsandboxedWorkflowRunner()
-    ours = plugin(replay_converter(Settings(), text_of(file)))
-    replayer = Replayer(workflows=[chosen], plugins=[ours], workflow_runner=runner)
+    failures = await replayed(renamed, workflow)
 
-    async def told() -> AsyncIterator[WorkflowHistory]:
-        for events in histories:
-            yield WorkflowHistory.from_json("replayed", {"events": copy.deepcopy(events)})
-
-    async with replayer.workflow_replay_iterator(told()) as results:
-        return [result.replay_failure async for result in results]
+    assert renamed
+    assert set(failures) == set(renamed)
+    assert {type(failure) for failure in failures.values()} == {NondeterminismError}
 
 
-def text_of(file: Path | None) -> str:
-    return file.read_text(encoding="utf-8") if file is not None else "{}"
+@each_workflow
+async def test_activities_in_another_order_are_noticed(workflow: type) -> None:
+    swapped = {
+        f"{name}, {place}": other
+        for name, events in histories_of(workflow).items()
+        for place, other in enumerate(with_two_swapped(events))
+    }
+
+    failures = await replayed(swapped, workflow)
+
+    assert swapped or workflow.__name__ in OF_ONE_STEP
+    assert set(failures) == set(swapped)
+    assert {type(failure) for failure in failures.values()} <= {NondeterminismError}
 
 
-def type_of(events: Events) -> str:
-    return events[0]["workflowExecutionStartedEventAttributes"]["workflowType"]["name"]
+def with_one_renamed(events: Events) -> Iterator[Events]:
+    """A history as code wrote it that called one of its activities otherwise, for each of them."""
+    for place in _asking(events):
+        other = HistoryEvent()
+        other.CopyFrom(events[place])
+        other.activity_task_scheduled_event_attributes.activity_type.name = "as_before"
+        yield [*events[:place], other, *events[place + 1 :]]
 
 
-def scheduled_in(events: Events) -> list[dict[str, Any]]:
-    """What was asked for: the activities that a history schedules."""
-    key = "activityTaskScheduledEventAttributes"
-    return [event[key] for event in events if key in event]
+def with_two_swapped(events: Events) -> Iterator[Events]:
+    """A history as code wrote it that asked for two neighbours in the other order, for each two."""
+    asking = _asking(events)
+    for first, second in pairwise(asking):
+        changed = list(events)
+        for place, source in ((first, second), (second, first)):
+            changed[place] = HistoryEvent()
+            changed[place].CopyFrom(events[place])
+            asked = events[source].activity_task_scheduled_event_attributes
+            changed[place].activity_task_scheduled_event_attributes.CopyFrom(asked)
+        yield changed
 
 
-@pytest.mark.parametrize("file", [*FILES, *RELEASED], ids=lambda file: file.stem)
-async def test_a_saved_history_replays(file: Path) -> None:
-    assert await replayed(events_in(file), file=file) == [None]
+def _asking(events: Events) -> list[int]:
+    kind = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    return [place for place, event in enumerate(events) if event.event_type == kind]
 
 
-@pytest.mark.parametrize("file", [*FILES, *RELEASED], ids=lambda file: file.stem)
-async def test_a_run_that_is_parked_at_any_wait_goes_on_after_a_restart(file: Path) -> None:
-    waits = list(parked(events_in(file)))
-
-    assert waits
-    assert await replayed(*waits, file=file) == [None] * len(waits)
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-async def test_a_renamed_activity_is_noticed(file: Path) -> None:
-    recorded = events_in(file)
-    renamed = [copy.deepcopy(recorded) for _ in scheduled_in(recorded)]
-    for place, events in enumerate(renamed):
-        scheduled_in(events)[place]["activityType"]["name"] = "as_it_was_called_before"
-
-    failures = await replayed(*renamed) if renamed else []
-
-    assert len(failures) == len(renamed)
-    assert all(isinstance(failure, NondeterminismError) for failure in failures), failures
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.__name__)
+@each_workflow
 def test_every_workflow_has_histories_and_a_starter(workflow: type) -> None:
     stem = workflow.__module__.rpartition(".")[2]
 
     files = [file for file in FILES if file.stem.partition(".")[0] == stem]
 
     types = {type_of(events_in(file)) for file in files}
-    ends = {events_in(file)[-1]["eventType"].rpartition("_")[2] for file in files}
+    last = (events_in(file)[-1].event_type for file in files)
+    ends = {EventType.Name(kind).rpartition("_")[2] for kind in last}
     assert types == {workflow.__name__}
     assert ends >= ENDS
     assert (ROOT / "starters" / f"{stem}.py").is_file()
@@ -129,7 +132,7 @@ def test_every_wait_of_every_workflow_is_recorded() -> None:
     recorded: dict[str, set[str]] = {}
     for file in FILES:
         events = events_in(file)
-        names = {asked["activityType"]["name"] for asked in scheduled_in(events)}
+        names = {asked.activity_type.name for asked in scheduled_in(events)}
         recorded.setdefault(type_of(events), set()).update(names)
 
     assert recorded["ReActWorkflow"] >= {
@@ -301,10 +304,10 @@ def test_every_activity_is_asked_for_on_a_queue_where_it_is_registered() -> None
     by_queue = registered()
 
     astray = {
-        (asked["activityType"]["name"], asked["taskQueue"]["name"])
+        (asked.activity_type.name, asked.task_queue.name)
         for file in FILES
         for asked in scheduled_in(events_in(file))
-        if asked["activityType"]["name"] not in by_queue[asked["taskQueue"]["name"]]
+        if asked.activity_type.name not in by_queue[asked.task_queue.name]
     }
 
     assert astray == set()

@@ -148,6 +148,20 @@ async def test_out_of_rounds_the_reply_says_so_and_is_saved(
     assert [row["reply"] for row in await saved_by(database, handle)] == [NO_REPLY]
 
 
+@pytest.mark.parametrize("bound", [{"max_tokens": 20}, {"max_calls": 1}])
+async def test_out_of_budget_the_reply_says_so_and_is_saved(
+    client: Client, database: Database, bound: dict[str, int]
+) -> None:
+    handle = await start(client, "hello there", **bound)
+
+    result: RoutingResult = await runs.result_of(handle)
+
+    assert (result.stopped, result.reply) == ("budget", NO_REPLY)
+    assert result.usage.calls == bound.get("max_calls", 0)
+    assert [row["reply"] for row in await saved_by(database, handle)] == [NO_REPLY]
+    assert "budget" in (await runs.status_of(handle)).note
+
+
 async def test_a_deadline_fails_the_run(client: Client, simulator: Simulator) -> None:
     word = runs.token()
 

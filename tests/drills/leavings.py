@@ -1,0 +1,34 @@
+"""What a run of each flow leaves when nothing disturbs it, by the names of `tests.drills.tally`."""
+
+from collections.abc import Mapping
+
+from tests.drills.tally import RECEIVED, SENT
+
+WELL = {"run completed": 1}
+DRAFTED = WELL | {"draft": 1, "task saved": 1}
+TOLD = {SENT: 1, RECEIVED: 1}
+
+LEAVINGS: Mapping[str, Mapping[str, int]] = {
+    "debug": WELL,
+    "external_call": WELL,
+    "weather_advice": WELL,
+    "order": WELL | {"effect": 3, "charge": 1, "order fulfilled": 1, "in stock": 7},
+    "order, undone": {
+        "run failed": 1,
+        "charge": 1,
+        "refund": 1,
+        "order cancelled": 1,
+        "in stock": 10,
+    },
+    "process_task": DRAFTED | TOLD,
+    "tracked": DRAFTED | {"status row": 1},
+    "resilient_task": DRAFTED,
+    "review": DRAFTED | TOLD | {"approval": 1, "decision that counts": 1},
+    "react": WELL | {"thread": 1, "message": 5, "ticket": 1, "effect": 1},
+    "support": WELL | {"thread": 1, "message": 2, "ticket": 1},
+    "route": WELL | {"thread": 1, "message": 4, "interaction": 1},
+    "analyze_document": WELL | {"analysis": 1},
+    "process_documents": WELL | {"analysis": 2, "job done": 2},
+    "research": WELL | {"thread": 3, "message": 12, "draft": 6, "report": 1},
+    "work_pool": WELL | {"job done": 2, "effect of a job": 2},
+}
