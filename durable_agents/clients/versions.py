@@ -264,9 +264,11 @@ def _nobody_of(version: str, within_s: float) -> NotFoundError:
 
 
 async def _until_routed(client: Client, version: str, within_s: float) -> None:
-    """Wait until the task queue of the workflows knows: it is told a moment later."""
+    """Wait until the task queues on which the version works know: each is told a moment later."""
     deadline = asyncio.get_running_loop().time() + within_s
-    while asyncio.get_running_loop().time() < deadline:
-        if (await look_at_queue(client, queues.WORKFLOWS)).current == version:
-            return
-        await asyncio.sleep(LOOK_EVERY_S)
+    for name in (queues.WORKFLOWS, queues.LLM, queues.TOOLS, queues.POOL):
+        while asyncio.get_running_loop().time() < deadline:
+            queue = await look_at_queue(client, name)
+            if queue.current == version or (version and version not in queue.polled):
+                break
+            await asyncio.sleep(LOOK_EVERY_S)
