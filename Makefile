@@ -8,7 +8,7 @@ DEV_STAMP := $(VENV)/.dev-stamp
 # The tests run in two processes, each with servers of its own: they wait more than they compute.
 TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test check drills setup setup-dev format lint types lock up clean
+.PHONY: demo test test-containers check drills setup setup-dev format lint types lock up clean
 
 demo: setup
 	@$(BIN)/durable-agents demo
@@ -19,6 +19,10 @@ test: setup-dev
 # Every fault at every step of every flow; LONG=1 goes on until 11,000 scenarios are seen.
 drills: setup-dev
 	@$(BIN)/python -m tests.drills $(if $(LONG),--long) $(DRILLS_ARGS)
+
+# The images and containers, for real; needs Docker.
+test-containers: setup-dev
+	@$(BIN)/python -m tests.containers $(PYTEST_ARGS)
 
 check: setup-dev
 	@$(BIN)/ruff format --check .

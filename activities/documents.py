@@ -13,10 +13,11 @@ from temporalio import activity
 
 from activities.call_site import call_site, step_of
 from durable_agents.agent import findings, sections
-from durable_agents.agent.asking import Asker, Question
+from durable_agents.agent.asking import Asker
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.output import complaint_of, parse_output, response_format
+from durable_agents.agent.question import Question
 from durable_agents.agent.toolbox import fenced
 from durable_agents.db import documents
 from durable_agents.db.documents import Note

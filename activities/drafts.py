@@ -5,8 +5,9 @@ from temporalio import activity
 
 from activities.call_site import call_site, step_of
 from activities.thinking import spoken
-from durable_agents.agent.asking import Asker, Question
+from durable_agents.agent.asking import Asker
 from durable_agents.agent.catalogue import get_agent
+from durable_agents.agent.question import Question
 from durable_agents.agent.toolbox import fenced
 from durable_agents.db import drafts, tasks
 from durable_agents.db.approval_lists import get_request

@@ -6,11 +6,12 @@ from temporalio import activity
 
 from activities.call_site import call_site
 from activities.thinking import spoken
-from durable_agents.agent.asking import Asked, Asker, Question
+from durable_agents.agent.asking import Asked, Asker
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.definition import AgentDefinition
 from durable_agents.agent.output import complaint_of, parse_output, response_format
+from durable_agents.agent.question import Question
 from durable_agents.agent.toolbox import fenced
 from durable_agents.db.engine import Database
 from durable_agents.db.threads import find_message

@@ -7,10 +7,11 @@ from temporalio import activity
 
 from activities.call_site import call_site, step_of
 from activities.thinking import spoken
-from durable_agents.agent.asking import Asked, Asker, Question
+from durable_agents.agent.asking import Asked, Asker
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.output import complaint_of, parse_output, response_format
+from durable_agents.agent.question import Question
 from durable_agents.agent.toolbox import fenced
 from durable_agents.clients.model import ChatAnswer
 from durable_agents.db import drafts, research

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from temporalio import activity
 
 from activities.call_site import call_site, step_of
-from durable_agents.agent.asking import Asker, Question
+from durable_agents.agent.asking import Asker
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.calls import PlannedCall, plan_calls, schemas_of
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.context import build_messages
 from durable_agents.agent.definition import AgentDefinition
+from durable_agents.agent.question import Question
 from durable_agents.clients.completion import ChatAnswer, RequestedCall
 from durable_agents.db.engine import Database
 from durable_agents.db.observations import add_observation

@@ -5,6 +5,7 @@ from the message that asked for the call, and the observation is stored beside i
 passes through history.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
@@ -21,10 +22,12 @@ from durable_agents.db.observations import add_observation
 from durable_agents.db.threads import find_message
 from durable_agents.models.conversation import ToolCallInput, ToolOutcome
 from durable_agents.models.errors import FinalError, InputError, NotFoundError
+from durable_agents.models.spans import SPANS, Span, error_type_of, told
 
 EDITED = "\n[A person changed the arguments of this call before it was made: {0}]"
 
 ToolActivity = Callable[[ToolCallInput], Awaitable[ToolOutcome]]
+ToolWatch = Callable[[str, str, float], None]
 
 
 class ToolActivities:
@@ -34,6 +37,7 @@ class ToolActivities:
         database: Where messages and observations lie.
         context: Makes what a tool may use, for a key and a user.
         tools: The tools by name.
+        watch: Is told of every attempt: the tool, its outcome, and the seconds it took.
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class ToolActivities:
         database: Database,
         context: Callable[[str, str, str], ToolContext],
         tools: Mapping[str, Tool] = TOOLS,
+        watch: ToolWatch | None = None,
     ) -> None:
         self._database = database
         self._context = context
         self._tools = tools
+        self._watch = watch
 
     def activities(self) -> list[ToolActivity]:
         """One activity for each tool."""
@@ -55,12 +61,27 @@ class ToolActivities:
 
         @activity.defn(name=tool.name)
         async def act(call: ToolCallInput) -> ToolOutcome:
-            return await self._act(tool, call)
+            started, outcome = time.perf_counter(), "failed"
+            attributes = {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": tool.name,
+                "gen_ai.tool.type": "function",
+            }
+            try:
+                with SPANS.span(f"execute_tool {tool.name}", attributes=attributes) as span:
+                    done, outcome = await self._act(tool, call, span)
+                return done
+            except BaseException as error:
+                outcome = error_type_of(error)
+                raise
+            finally:
+                if self._watch is not None:
+                    self._watch(tool.name, outcome, time.perf_counter() - started)
 
         return act
 
-    async def _act(self, tool: Tool, call: ToolCallInput) -> ToolOutcome:
-        """Run one call and store what came of it.
+    async def _act(self, tool: Tool, call: ToolCallInput, span: Span) -> tuple[ToolOutcome, str]:
+        """Run one call and store what came of it; tells also its outcome for who counts.
 
         An error that trying again cannot mend is an observation: the agent should know of it.
 
@@ -71,7 +92,9 @@ class ToolActivities:
             message = await find_message(connection, call.message)
         if not message.tool_calls or call.index >= len(message.tool_calls):
             raise NotFoundError(f"Message {call.message} has no tool call {call.index}.")
-        text, step = str(message.tool_calls[call.index]["arguments"]), step_of()
+        asked = message.tool_calls[call.index]
+        text, step, outcome = str(asked["arguments"]), step_of(), "ok"
+        span.tell({"gen_ai.tool.call.id": str(asked["id"])})
         try:
             context = self._context(call.key, call.user_id, step.run_id)
             context = replace(context, first_stands=call.first_stands)
@@ -79,14 +102,19 @@ class ToolActivities:
             if call.request:
                 text, edited = await self._approved(tool, call)
             result = await tool.run(parse_arguments(tool, text), context)
-            content, failed = render_result(tool, result) + edited, False
+            content = render_result(tool, result) + edited
         except FinalError as error:
-            content, failed = render_result(tool, f"Error: {error.message}"), True
+            content, outcome = render_result(tool, f"Error: {error.message}"), type(error).__name__
+            span.failed(outcome)
+        if SPANS.contents:
+            span.tell(
+                {"gen_ai.tool.call.arguments": told(text), "gen_ai.tool.call.result": told(content)}
+            )
         async with self._database.statement() as connection:
             await add_observation(
                 connection, step, answers=call.message, call=call.index, content=content
             )
-        return ToolOutcome(chars=len(content), failed=failed)
+        return ToolOutcome(chars=len(content), failed=outcome != "ok"), outcome
 
     async def _approved(self, tool: Tool, call: ToolCallInput) -> tuple[str, str]:
         """The arguments that a person approved, and what the agent is told of a change.

@@ -51,7 +51,7 @@ async def main(runs: Sequence[int], long: int, pairs: int) -> None:
             await asyncio.gather(*(_plain_agent(parts.client) for _ in range(10)))
             for count in [count for count in runs for _ in range(pairs)]:
                 await _crowd(parts, plain, count, "plain", _plain_agent)
-                async with _slow_model(parts.settings.simulator_url):
+                async with slow_model(parts.settings.simulator_url):
                     await _crowd(parts, ours, count, "ReAct", _agent)
             if long:
                 await _long_run(parts.client, long)
@@ -91,7 +91,7 @@ async def _crowd(
 
 
 @asynccontextmanager
-async def _slow_model(simulator: str) -> AsyncGenerator[None]:
+async def slow_model(simulator: str) -> AsyncGenerator[None]:
     """Let each answer of the model take a second."""
     async with httpx2.AsyncClient(base_url=simulator, trust_env=False) as http:
         fault = {"route": "chat", "times": -1, "kind": "latency", "latency_s": MODEL_S}

@@ -1,5 +1,6 @@
 """The database: bring its tables up to date, load the sample data."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,8 @@ from durable_agents.db.engine import Database
 from durable_agents.db.seed import seed as load
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.settings import NO_DATABASE, Settings
-from starters.terminal import run, say
+from durable_agents.runtime.startup import once_there
+from starters.terminal import Waiting, run, say
 
 app = typer.Typer(help="The database: bring its tables up to date, load the sample data.")
 
@@ -21,12 +23,13 @@ def upgrade() -> None:
 
     async def work(settings: Settings) -> None:
         url = database_url(settings)
-        before = await migrate.current_revision(url)
+        current = partial(migrate.current_revision, url)
+        before = await once_there(current, settings.startup_wait_s, Waiting())
         await migrate.upgrade(url)
         now = migrate.head_revision()
         say(f"Up to date at {now}." if before == now else f"Upgraded to {now}.")
 
-    run(work)
+    run(work, waits=True)
 
 
 @app.command()

@@ -1,9 +1,12 @@
 """Serve the reviewers' page: what waits for people, and their decisions."""
 
+import asyncio
+import signal
 from functools import partial
 from typing import Annotated, Any
 
 import typer
+from temporalio.client import Client
 
 from durable_agents.db import migrate
 from durable_agents.db.engine import Database
@@ -11,17 +14,19 @@ from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.service_manager import ServiceManager
 from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.startup import once_there
 from inbox.app import create_app
 from inbox.approval_store import ApprovalStore
 from inbox.serving import listen, serve
 from inbox.site import site_of
 from starters.database import database_url
-from starters.terminal import main_of, out, run
+from starters.terminal import Waiting, main_of, out, run
 
 NO_KEY = (
     "Nothing says what signs sessions and decisions. Start the parts with `durable-agents up` in "
     "this folder, or set SIGNING_KEY to 32 random characters or more."
 )
+NEXT_TRY_WITHIN_S = 120  # a pause and every part that may be slow to say no, with room
 
 
 def inbox(
@@ -41,7 +46,7 @@ def inbox(
             given["inbox_port"] = port
         await _serve(settings.model_copy(update=given))
 
-    run(work)
+    run(work, waits=True)
 
 
 async def _serve(settings: Settings) -> None:
@@ -52,8 +57,7 @@ async def _serve(settings: Settings) -> None:
     manager = ServiceManager.from_environment()
     database = Database(database_url(settings), pool_size=settings.database_pool_size)
     try:
-        await migrate.check(database)
-        client = await connect(settings, database=database)
+        client = await _once_there(settings, database, manager)
         with listen(settings.inbox_host, settings.inbox_port) as listening:
             port = listening.getsockname()[1]
             site = site_of(settings, settings.inbox_host, port)
@@ -75,6 +79,26 @@ async def _serve(settings: Settings) -> None:
             )
     finally:
         await database.close()
+
+
+async def _once_there(settings: Settings, database: Database, manager: ServiceManager) -> Client:
+    """Reach both servers; while it waits for them, SIGTERM ends it."""
+    waiting = Waiting()
+
+    async def attempt() -> Client:
+        await migrate.check(database)
+        return await connect(settings, database=database)
+
+    def say(reason: str) -> None:
+        waiting(reason)
+        manager.starting(f"Waiting: {reason}", within_s=NEXT_TRY_WITHIN_S)
+
+    connecting = asyncio.ensure_future(once_there(attempt, settings.startup_wait_s, say))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, connecting.cancel)
+    await asyncio.wait([connecting])
+    if connecting.cancelled():
+        raise typer.Exit
+    return connecting.result()
 
 
 def _tell(url: str, manager: ServiceManager) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from durable_agents.models.react import ToolUse
 from durable_agents.models.status import Usage
-from durable_agents.runtime.settings import SIMULATOR_MODEL
+from durable_agents.runtime.simulated import SIMULATOR_MODEL
 
 
 def model_of(name: str) -> str:

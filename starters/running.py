@@ -19,7 +19,8 @@ from durable_agents.models.errors import ConfigurationError
 from durable_agents.models.saga import SagaOutcome
 from durable_agents.runtime.connection import connect, run_url
 from durable_agents.runtime.priorities import DEFAULT, priority_of
-from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
+from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.simulated import SIMULATOR_MODEL
 from starters.asking import tell_requests
 from starters.failures import ended_by, failure_of
 from starters.outcomes import outcome_of, tell_outcome

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from durable_agents.agent.asking import CallSite
 from durable_agents.agent.embedding import Embedder
 from durable_agents.agent.knowledge_search import Found, find
 from durable_agents.agent.quotas import Quotas
+from durable_agents.agent.sites import CallSite
 from durable_agents.db import migrate
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import InputError

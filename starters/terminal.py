@@ -23,6 +23,8 @@ from durable_agents.models.redaction import SECRETS
 from durable_agents.runtime import logs
 from durable_agents.runtime.ending import code_of, end_process
 from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.startup import exit_code_of
+from durable_agents.runtime.tracing import traced
 
 EXIT_RUN_FAILED = 1
 EXIT_CANNOT_START = 2  # wrong arguments or settings, a part that is not there
@@ -63,6 +65,20 @@ def print_json(value: object) -> None:
     out.print_json(json.dumps(value))
 
 
+class Waiting:
+    """Says for what a service waits at its start, once for each reason."""
+
+    def __init__(self) -> None:
+        """Nothing is said yet."""
+        self._said = ""
+
+    def __call__(self, reason: str) -> None:
+        """Say it, unless it was said last."""
+        if reason != self._said:
+            note(f"Waiting: {SECRETS.redact(one_line(reason))}")
+        self._said = reason
+
+
 def fail(sentence: str, code: int) -> NoReturn:
     """Say in one sentence what failed, and end."""
     note(SECRETS.redact(one_line(sentence)), "red")
@@ -78,6 +94,7 @@ def run(
     work: Callable[[Settings], Coroutine[Any, Any, None]],
     *,
     own_parts: bool = False,
+    waits: bool = False,
     as_json: bool = False,
 ) -> None:
     """Run a command on the settings of this process; its failures become sentences.
@@ -85,17 +102,22 @@ def run(
     Args:
         work: The command.
         own_parts: Whether it starts parts itself, so that `run.json` is not for it.
+        waits: Whether it is a service that waits, as STARTUP_WAIT_S says, for what is not there.
         as_json: Whether standard output gets a failure as JSON as well.
     """
     _print_whatever_comes()
+    code = EXIT_CANNOT_START
+    settings: Settings | None = None
     try:
         settings = Settings.load(use_run_file=not own_parts)
         logs.configure(level=settings.log_level, form=settings.log_format)
-        asyncio.run(work(settings))
+        with traced(settings):
+            asyncio.run(work(settings))
     except ValidationError as error:
         failure = "InputError", said_of(error)
     except DurableAgentsError as error:
         failure = type(error).__name__, error.message
+        code = exit_code_of(error, settings.startup_wait_s if waits and settings else 0, code)
     except RPCError as error:
         failure = "TemporalError", refusal_of(error)
     except KeyboardInterrupt:
@@ -105,7 +127,7 @@ def run(
     if as_json:
         told = SECRETS.redact(one_line(failure[1]))
         print_json({"error": {"type": failure[0], "message": told}})
-    fail(failure[1], EXIT_CANNOT_START)
+    fail(failure[1], code)
 
 
 def refusal_of(error: RPCError) -> str:

@@ -26,7 +26,7 @@ from durable_agents.runtime.settings import Settings
 PROJECT = Path(__file__).parent.parent
 COMMAND = str(Path(sys.executable).with_name("durable-agents"))
 LONGEST_S = 60
-HEALTH = re.compile(r"Health and metrics are at (\S+)\.$")
+HEALTH = re.compile(r"Health and metrics are at (\S+?)\.(?:\"|$)")  # as text, or in JSON
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class WorkerService:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             self.said.append(line.decode().rstrip())
-            found = HEALTH.match(self.said[-1])
+            found = HEALTH.search(self.said[-1])
             self.url = found[1] if found else self.url
 
     async def get(self, path: str) -> httpx2.Response:

@@ -20,7 +20,8 @@ from durable_agents.runtime.connection import connect, plugin
 from durable_agents.runtime.embedded.postgres_home import remove_home
 from durable_agents.runtime.embedded.services import EmbeddedServices
 from durable_agents.runtime.embedded.temporal_server import temporal_program
-from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
+from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.simulated import SIMULATOR_MODEL
 from tests.steering import Simulator
 from workers.process import build_workers
 from workers.resources import Resources

@@ -2,18 +2,27 @@
 
 import re
 import tomllib
+from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
 
+from durable_agents.models import queues
+from durable_agents.runtime import simulated
 from durable_agents.runtime.embedded import temporal_server
 from durable_agents.runtime.settings import Settings
 from inbox.serving import GRACE_S
 from inbox.site import site_of
+from workers.roles import ROLES
 from workers.supervisor import DRAIN_MARGIN_S
 
 ROOT = Path(__file__).parent.parent
+CLUSTER = ROOT / "deploy" / "cluster"
+OBSERVABILITY = ROOT / "deploy" / "observability"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8")
@@ -27,6 +36,9 @@ FILES = {
 
 ASSIGNMENT = re.compile(r"^(?:# )?([A-Z][A-Z0-9_]*)=(.*)$")
 INTERPOLATED = re.compile(r"(?<!\$)\$\{([A-Z][A-Z0-9_]*)")
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
+OURS = [name for name, one in SERVICES.items() if "durable-agents" in one["image"]]
+WORKERS = [name for name in SERVICES if name.startswith("worker")]
 CONTAINERS = ("temporal", "postgres", "simulator", "worker", "inbox", "host.docker.internal")
 OF_COMPOSE_ITSELF = {"COMPOSE_PROFILES"}
 
@@ -108,33 +120,148 @@ def test_the_temporal_server_has_the_settings_of_the_embedded_one() -> None:
     assert f"--retention={temporal_server.RETENTION.days}d" in service("retention")
 
 
-def test_a_worker_has_time_to_drain() -> None:
-    found = re.search(r"^    stop_grace_period: (\d+)s$", service("worker"), re.MULTILINE)
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_has_time_to_drain(name: str) -> None:
+    drain_s = Settings().worker_shutdown_grace_s + DRAIN_MARGIN_S
 
-    assert found
-    assert int(found[1]) > Settings().worker_shutdown_grace_s + DRAIN_MARGIN_S
+    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > drain_s
 
 
 def test_ports_are_published_on_loopback_only() -> None:
-    blocks = re.findall(r"^    ports:((?: .*\n)|\n(?:      .*\n)+)", COMPOSE, re.MULTILINE)
-    published = [port for block in blocks for port in re.findall(r"[^\s\[\]\",]+:\d+", block)]
+    published = [port for one in SERVICES.values() for port in one.get("ports", ())]
 
-    assert len(published) == 5
+    assert len(published) == 10
     assert all(port.startswith("127.0.0.1:${") for port in published), published
 
 
-@pytest.mark.parametrize("name", ["temporal", "postgres", "worker", "simulator", "inbox"])
+@pytest.mark.parametrize("name", ["temporal", "postgres", *WORKERS, "simulator", "inbox"])
 def test_services_come_back_and_tell_their_health(name: str) -> None:
-    of_an_image = "target: " in service(name) or "*image" in service(name)
+    of_its_own = SERVICES[name].get("healthcheck", {})
 
-    assert "    restart: unless-stopped\n" in service(name)
-    assert "    healthcheck:\n" in service(name) or of_an_image
-    assert "healthcheck: {disable" not in service(name)
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert of_its_own or name in OURS, "ours have that of their image"
+    assert not of_its_own.get("disable")
 
 
-@pytest.mark.parametrize("name", ["migrate", "simulator", "worker", "inbox"])
+@pytest.mark.parametrize("name", OURS)
 def test_our_containers_are_locked_down(name: str) -> None:
-    assert re.search(r"^    <<: .*\*locked", service(name), re.MULTILINE)
+    one = SERVICES[name]
+
+    assert (one["read_only"], one["cap_drop"], one["tmpfs"]) == (True, ["ALL"], ["/tmp"])  # noqa: S108
+    assert one["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_workers_of_one_role_can_be_added_and_differ_in_nothing_else(role: str) -> None:
+    everything, one = SERVICES["worker"], dict(SERVICES[f"worker-{role}"])
+
+    assert one.pop("command") == [*everything["command"], "--role", role]
+    assert one.pop("profiles") == ["roles"]
+    assert one.pop("deploy") == {"replicas": f"${{{role.upper()}_WORKERS:-1}}"}
+    own = ("build", "ports", "command", "deploy")
+    assert one == {name: value for name, value in everything.items() if name not in own}
+
+
+def test_services_wait_for_their_parts_also_after_a_reboot() -> None:
+    for name in (*WORKERS, "inbox"):
+        waits = SERVICES[name]["environment"]["STARTUP_WAIT_S"]
+
+        assert waits == "${STARTUP_WAIT_S:-600}"
+
+
+def test_a_server_of_the_cluster_takes_the_place_of_the_dev_server() -> None:
+    dev, cluster, ui = (SERVICES[name] for name in ("temporal", "cluster", "cluster-ui"))
+
+    assert dev["deploy"] == {"replicas": "${TEMPORAL_DEV_SERVERS:-1}"}
+    assert "temporal" in cluster["networks"]["default"]["aliases"]
+    assert [port.rpartition(":")[0] for port in (*cluster["ports"], *ui["ports"])] == [
+        port.rpartition(":")[0] for port in dev["ports"]
+    ]
+    for name in (*WORKERS, "retention"):
+        prepared = SERVICES[name]["depends_on"]["cluster-namespace"]
+        assert prepared == {"condition": "service_completed_successfully", "required": False}
+    assert int(cluster["environment"]["NUM_HISTORY_SHARDS"].strip("${}").partition(":-")[2]) > 1
+
+
+def test_the_cluster_is_told_what_the_dev_server_is() -> None:
+    dynamic = temporal_server._DYNAMIC_CONFIG  # pyright: ignore[reportPrivateUsage]
+    attributes = temporal_server._SEARCH_ATTRIBUTES  # pyright: ignore[reportPrivateUsage]
+    told = yaml.safe_load((CLUSTER / "dynamicconfig.yaml").read_text(encoding="utf-8"))
+    script = (CLUSTER / "namespace.sh").read_text(encoding="utf-8")
+
+    assert {name: str(one[0]["value"]).lower() for name, one in told.items()}.items() <= (
+        dynamic.items()
+    )
+    assert f"for name in {' '.join(attributes)}; do" in script
+    assert f"--retention {temporal_server.RETENTION.days}d" in script
+    for kind in ("Read", "Write"):
+        (partitions,) = told[f"matching.numTaskqueue{kind}Partitions"]
+        assert partitions["constraints"] == {"taskQueueName": queues.LLM}
+
+
+@pytest.mark.parametrize("name", [n for n in SERVICES if SERVICES[n].get("profiles", [""])[0]])
+def test_what_a_profile_mounts_is_there_and_can_only_be_read(name: str) -> None:
+    for volume in SERVICES[name].get("volumes", ()):
+        source, _, rest = volume.partition(":")
+
+        if source.startswith("."):
+            assert rest.endswith(":ro")
+            assert (ROOT / source).exists(), source
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in OURS])
+def test_foreign_images_of_profiles_are_pinned(name: str) -> None:
+    found = re.fullmatch(
+        r"(?:\$\{\w+:-)?([\w/-]+):(?:\$\{\w+:-)?([\w.]+)}?", SERVICES[name]["image"]
+    )
+
+    assert found
+    if SERVICES[name].get("profiles"):
+        assert re.fullmatch(r"v?\d+\.\d+\.\d+", found[2])
+
+
+def test_prometheus_asks_every_worker_and_the_servers_where_they_listen() -> None:
+    config = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text(encoding="utf-8"))
+    jobs = {one["job_name"]: one for one in config["scrape_configs"]}
+    (workers,) = jobs["durable-agents"]["dns_sd_configs"]
+    (cluster,) = jobs["temporal"]["dns_sd_configs"]
+
+    assert workers["names"] == WORKERS
+    assert workers["port"] == SERVICES["worker"]["environment"]["HEALTH_PORT"]
+    assert cluster["names"] == ["cluster"]
+    metrics_at = SERVICES["cluster"]["environment"]["PROMETHEUS_ENDPOINT"]
+    assert metrics_at == f"0.0.0.0:{cluster['port']}"
+    (rules,) = config["rule_files"]
+    mounted = [one.split(":")[1] for one in SERVICES["prometheus"]["volumes"]]
+    assert rules in mounted
+    assert "/etc/prometheus/prometheus.yml" in mounted
+
+
+def test_grafana_finds_prometheus_and_the_dashboards() -> None:
+    provisioning = OBSERVABILITY / "grafana" / "provisioning"
+    sources = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())
+    providers = yaml.safe_load((provisioning / "dashboards" / "durable-agents.yaml").read_text())
+    mounted = {one.split(":")[1]: one.split(":")[0] for one in SERVICES["grafana"]["volumes"]}
+
+    (source,) = sources["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = providers["providers"]
+    assert mounted[provider["options"]["path"]] == "./deploy/observability/grafana/dashboards"
+    assert mounted["/etc/grafana/provisioning"] == "./deploy/observability/grafana/provisioning"
+
+
+def test_the_collector_takes_what_workers_send_and_passes_it_on() -> None:
+    text = (OBSERVABILITY / "otel-collector.yaml").read_text(encoding="utf-8")
+    config, service_of = yaml.safe_load(text), SERVICES["collector"]
+    pipeline = config["service"]["pipelines"]["traces"]
+
+    assert config["receivers"]["otlp"]["protocols"]["http"]["endpoint"].endswith(":4318")
+    assert service_of["ports"][0].endswith(":4318")
+    assert set(pipeline["processors"]) == set(config["processors"])
+    assert pipeline["exporters"] == ["${env:TRACES_EXPORTER}"]
+    assert set(re.findall(r"\$\{env:(\w+)}", text)) == service_of["environment"].keys()
+    default = service_of["environment"]["TRACES_EXPORTER"].strip("${}").partition(":-")[2]
+    assert default in config["exporters"]
 
 
 def test_no_secret_stands_in_the_compose_file() -> None:
@@ -144,7 +271,7 @@ def test_no_secret_stands_in_the_compose_file() -> None:
 def test_installed_is_what_a_lock_file_names_by_hash() -> None:
     installs = re.findall(r"pip install (.*)", DOCKERFILE)
 
-    assert "--require-hashes -r requirements.lock" in installs
+    assert "--no-compile --require-hashes -r requirements.lock" in installs
     for install in installs:
         assert "--require-hashes" in install or "--no-deps --no-build-isolation" in install
 
@@ -173,13 +300,24 @@ def test_the_worker_in_its_container_is_given_what_the_example_lets_people_set()
     of_commands = {"TEMPORAL_PORT", "TEMPORAL_UI_PORT", "SIMULATOR_PORT"}
     of_the_page = {"INBOX_HOST", "INBOX_PORT", "INBOX_PROXIES"}
 
-    given = set(re.findall(r"^      ([A-Z_]+): ", service("worker"), re.MULTILINE))
+    given = SERVICES["worker"]["environment"]
 
-    of_payloads = {"PAYLOAD_KEYS"} | {name for name in settable if name.startswith("PAYLOAD_STORE")}
-    shared = {"DATABASE_URL", "SIGNING_KEY", "INBOX_URL"} | of_payloads
-    assert settable - of_commands - of_the_page - given == shared
-    assert "    <<: [*database, *reviewing, *payloads]\n" in service("worker")
-    assert all(f"  {name}: ${{{name}:-}}\n" in COMPOSE for name in of_payloads)
+    assert settable - of_commands - of_the_page <= given.keys()
+    assert given["DATABASE_URL"].endswith("@postgres:5432/durable_agents")
+    ours = {"STARTUP_WAIT_S", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL"}
+    ours |= {"DATABASE_URL", "HEALTH_PORT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+    for name in settable & given.keys() - ours:
+        assert given[name].startswith((f"${{{name}:-", f"${{{name}:?")), name
+
+
+def test_the_page_has_the_payload_settings_and_the_telemetry_of_the_workers() -> None:
+    page, worker = (SERVICES[name]["environment"] for name in ("inbox", "worker"))
+    prefixes = ("PAYLOAD_", "AWS_", "OTEL_", "LOG_")
+
+    shared = {name for name in worker if name.startswith(prefixes)} | {"SIGNING_KEY", "INBOX_URL"}
+
+    assert len(shared) > 15
+    assert {name: page[name] for name in shared} == {name: worker[name] for name in shared}
 
 
 def test_the_page_has_the_key_of_the_workers_and_the_address_that_is_published() -> None:
@@ -187,7 +325,6 @@ def test_the_page_has_the_key_of_the_workers_and_the_address_that_is_published()
     own = {"INBOX_URL": "http://127.0.0.1:8232", "SIGNING_KEY": "k" * 32}
     settings = Settings.load(own, dotenv=None, use_run_file=False)
 
-    assert "    <<: [*database, *reviewing, *payloads]\n" in page
     assert "  SIGNING_KEY: ${SIGNING_KEY:?" in COMPOSE
     assert "  INBOX_URL: ${INBOX_URL:-http://127.0.0.1:${INBOX_PORT:-8232}}\n" in COMPOSE
     assert 'ports: ["127.0.0.1:${INBOX_PORT:-8232}:8232"]' in page
@@ -204,16 +341,31 @@ def test_the_page_has_time_to_answer_what_is_under_way() -> None:
 
 
 def test_the_worker_uses_the_simulator_while_its_profile_is_on() -> None:
-    found = re.search(r"^      SIMULATOR_URL: (.+)$", service("worker"), re.MULTILINE)
     listens = re.search(r"^EXPOSE (\d+)$", stages()[-2], re.MULTILINE)
 
-    assert found
     assert listens
-    url = f"http://simulator:{listens[1]}"
-    assert found[1] == f"${{SIMULATOR_URL:-${{COMPOSE_PROFILES:+{url}}}}}"
-    assert "    profiles: [simulator]\n" in service("simulator")
-    environ = {"SIMULATOR_URL": url, "TEMPORAL_ADDRESS": "temporal:7233"}
-    assert Settings.load(environ, dotenv=None, use_run_file=False).uses_simulator
+    assert f"http://simulator:{listens[1]}" == simulated.OF_THE_PROFILE
+    assert SERVICES["simulator"]["profiles"] == [simulated.PROFILE]
+    assert SERVICES["worker"]["environment"]["SIMULATOR_PROFILES"] == "${COMPOSE_PROFILES:-}"
+
+
+@pytest.mark.parametrize(
+    ("profiles", "used"),
+    [
+        ("simulator", True),
+        ("observability,simulator", True),
+        ("observability, simulator", True),
+        ("observability", False),
+        ("", False),
+    ],
+)
+def test_other_profiles_neither_switch_the_simulator_on_nor_off(profiles: str, used: bool) -> None:
+    environ = {"SIMULATOR_PROFILES": profiles, "TEMPORAL_ADDRESS": "temporal:7233"}
+
+    settings = Settings.load(environ, dotenv=None, use_run_file=False)
+
+    assert settings.uses_simulator is used
+    assert settings.names_model is used
 
 
 def test_the_lock_file_of_the_image_names_none_of_the_embedded_servers() -> None:
@@ -261,6 +413,37 @@ def test_the_builder_is_given_every_package_and_no_secret() -> None:
     assert {f"!{package}" for package in packages} <= set(rules)
     assert {f"!{project['project']['readme']}", "!pyproject.toml"} <= set(rules)
     assert not [rule for rule in rules if rule.startswith("!.")]
+
+
+def test_what_only_the_installation_needs_is_taken_out_again() -> None:
+    taken_out = set(re.findall(r"pip uninstall --yes (.*) \\", DOCKERFILE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    build = needed(project["dependency-groups"]["build"])
+    run = needed(project["project"]["dependencies"])
+    for extra in ("stripe", "s3"):
+        run |= needed(project["project"]["optional-dependencies"][extra])
+
+    assert [set(names.split()) for names in taken_out] == [build - run]
+
+
+def needed(requirements: list[str]) -> set[str]:
+    """What is installed for some requirements, with what those need in turn."""
+    found, left = set[str](), list(requirements)
+    while left:
+        one = Requirement(left.pop())
+        extras = [{"extra": extra} for extra in (one.extras or {""})]
+        if one.marker and not any(one.marker.evaluate(extra) for extra in extras):
+            continue
+        name = one.name.lower().replace("_", "-")
+        if name in found:
+            continue
+        found.add(name)
+        for line in metadata.requires(name) or ():
+            there = Requirement(line)
+            if there.marker is None or any(there.marker.evaluate(extra) for extra in extras):
+                there.marker = None
+                left.append(str(there))
+    return found
 
 
 @pytest.mark.parametrize("name", FILES)

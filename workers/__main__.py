@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import uvicorn
 
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
+from durable_agents.runtime import logs
 from durable_agents.runtime.service_manager import ServiceManager
 from durable_agents.runtime.settings import Settings
 from workers.announcing import Announcer
@@ -44,12 +45,18 @@ async def serve(settings: Settings, roles: Sequence[str], processes: int) -> int
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
     server = _HealthServer(
-        uvicorn.Config(application(supervisor), log_level="error", access_log=False)
+        uvicorn.Config(
+            application(supervisor, settings.worker_build_id, roles),
+            log_config=None,
+            log_level="error",
+            access_log=False,
+        )
     )
     page = asyncio.ensure_future(server.serve([listening]))
     if not settings.health_port:
         port = listening.getsockname()[1]
-        sys.stderr.write(f"Health and metrics are at http://{settings.health_host}:{port}.\n")
+        place = f"http://{settings.health_host}:{port}"
+        logs.tell(f"Health and metrics are at {place}.", name="workers")
     announcer.changed()
     living = asyncio.ensure_future(announcer.keep_alive())
     try:
@@ -90,7 +97,10 @@ class _HealthServer(uvicorn.Server):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the arguments and run; the exit code is 2 when workers cannot start as configured."""
+    """Read the arguments and run; the exit code is 2 when workers cannot start as configured.
+
+    It is 75 when they waited in vain for a part that is not there (STARTUP_WAIT_S).
+    """
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("--role", action="append", choices=ROLES, help="all when left out")
     parser.add_argument("--processes", type=int, default=1)
@@ -99,9 +109,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--processes takes a number from 1")
     try:
         settings = Settings.load()
+        logs.configure(level=settings.log_level, form=settings.log_format)
         sys.exit(asyncio.run(serve(settings, given.role or ROLES, given.processes)))
     except DurableAgentsError as error:
-        sys.stderr.write(f"{error.message}\n")
+        logs.tell(error.message, name="workers")
         sys.exit(EXIT_CONFIGURATION)
 
 

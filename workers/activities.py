@@ -113,7 +113,9 @@ def _bound_to(owners: dict[str, object], activity: Activity) -> Activity:
 
 def tools(resources: Resources) -> tuple[Activity, ...]:
     """The tools of agents; a new one is a file in `durable_agents/agent/tools` and no line here."""
-    return tuple(ToolActivities(resources.database, resources.tool_context).activities())
+    counted = resources.metrics.acted
+    owner = ToolActivities(resources.database, resources.tool_context, watch=counted)
+    return tuple(owner.activities())
 
 
 def _with_what_they_need(resources: Resources) -> tuple[object, ...]:

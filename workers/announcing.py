@@ -7,6 +7,7 @@ from durable_agents.runtime.service_manager import ServiceManager
 from workers.supervisor import DRAIN_MARGIN_S, Supervisor
 
 END_MARGIN_S = 5  # for the page of health, after the last process
+NEXT_TRY_WITHIN_S = 120  # a pause and every part that may be slow to say no, with room
 
 
 class Announcer:
@@ -41,6 +42,8 @@ class Announcer:
         elif self._supervisor.ready and not self._ready:
             self._ready = True
             self._manager.ready(self._now())
+        elif self._supervisor.waiting:
+            self._manager.starting(self._now(), within_s=NEXT_TRY_WITHIN_S)
         else:
             self._manager.status(self._now())
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httpx2
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.common import MetricMeter
 
 from activities.call_site import call_site
 from durable_agents.agent.asking import Asker
@@ -13,6 +14,7 @@ from durable_agents.agent.embedding import Embedder
 from durable_agents.agent.knowledge_search import EmbedQuery
 from durable_agents.agent.prices import Prices
 from durable_agents.agent.quotas import Quotas
+from durable_agents.agent.sites import CallWatch
 from durable_agents.agent.tool import ToolContext
 from durable_agents.clients.embeddings import EmbeddingClient
 from durable_agents.clients.model import ModelClient
@@ -26,7 +28,7 @@ from durable_agents.jobs.stopping import cancel_batch, end_workflow
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.models.work_pool import JobWorkflow
 from durable_agents.runtime.settings import NO_DATABASE, NO_MODEL, Settings
-from workers.quota_metrics import QuotaMetrics
+from workers.worker_metrics import WorkerMetrics
 
 HTTP_TIMEOUT_S = 20
 
@@ -43,12 +45,17 @@ class Resources:
     asker: Asker
     notifier: Notifier
     payments: PaymentGateway
+    metrics: WorkerMetrics
     embedder: Embedder | None = None
     client: Client | None = None
 
     @classmethod
-    def open(cls, settings: Settings) -> "Resources":
+    def open(cls, settings: Settings, *, meter: MetricMeter = MetricMeter.noop) -> "Resources":
         """Make what activities need; nothing is connected before it is used.
+
+        Args:
+            settings: What is configured.
+            meter: Where what they count is shown; nowhere when left out.
 
         Raises:
             ConfigurationError: No database or no model is named, or NOTIFY_URLS is not usable.
@@ -69,19 +76,22 @@ class Resources:
             base_url=settings.openai_base_url, api_key=key, model=settings.openai_model
         )
         http = httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, trust_env=False)
+        metrics = WorkerMetrics(meter)
         quotas = Quotas(
             database,
             calls=settings.quotas,
             tokens=settings.model_tokens_per_minute,
-            watch=QuotaMetrics(),
+            watch=metrics,
         )
         prices = Prices(settings.model_prices)
         days = TenantDays(database, daily_limits(settings), prices)
-        asker = Asker(model, database, prices, quotas, days)
+        asker = Asker(model, database, prices, quotas, days, watch=metrics.called)
         notifier = Notifier(settings.notify_urls.get_secret_value())
         payments = _gateway(settings, database)
-        embedder = embedder_of(settings, database, quotas, days)
-        return cls(settings, database, http, model, quotas, asker, notifier, payments, embedder)
+        embedder = embedder_of(settings, database, quotas, days, metrics.called)
+        return cls(
+            settings, database, http, model, quotas, asker, notifier, payments, metrics, embedder
+        )
 
     def tool_context(self, key: str, user_id: str, run_id: str) -> ToolContext:
         """What a tool may use for one call."""
@@ -168,7 +178,11 @@ def daily_limits(settings: Settings) -> DailyLimits:
 
 
 def embedder_of(
-    settings: Settings, database: Database, quotas: Quotas, days: TenantDays | None = None
+    settings: Settings,
+    database: Database,
+    quotas: Quotas,
+    days: TenantDays | None = None,
+    watch: CallWatch | None = None,
 ) -> Embedder | None:
     """What gives texts their vectors; None while no embedding model is named."""
     if not settings.openai_embedding_model or not settings.names_model:
@@ -184,6 +198,7 @@ def embedder_of(
         Prices(settings.model_prices),
         quotas,
         days,
+        watch=watch,
         least_similarity=settings.search_least_similarity,
     )
 

@@ -14,5 +14,8 @@ READY = "ready"
 REFUSED = "refused: "
 """What a process says there, before the reason, when it cannot start as configured."""
 
+WAITING = "waiting: "
+"""What it says, before the reason, each time that it finds a part not there yet."""
+
 EXIT_CONFIGURATION = 2
 """How a process ends that cannot start as configured: starting it again would not help."""

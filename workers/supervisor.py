@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from workers.roles import EXIT_CONFIGURATION, READY, REFUSED
+from durable_agents.runtime.logs import tell
+from durable_agents.runtime.startup import EXIT_TRY_LATER
+from workers.roles import EXIT_CONFIGURATION, READY, REFUSED, WAITING
 
 PROGRAM = (sys.executable, "-m", "workers.process")
 RESTARTS_ALLOWED = 5  # within RESTARTS_WITHIN_S; more is a fault that a restart does not mend
@@ -59,7 +61,9 @@ class Supervisor:
         self.exit_code = 0
         self.complaint = ""  # what went wrong last, until every process polls again
         self.on_change: Callable[[], None] = _nobody_listens
+        self.restarts = 0  # of processes that died
         self._refusal = ""
+        self.waiting = False  # for a part that is not there yet
 
     @property
     def ready(self) -> bool:
@@ -97,7 +101,7 @@ class Supervisor:
             code = await self._live(child)
             if self._stopping.is_set():
                 return
-            if not child.ever_ready and code == EXIT_CONFIGURATION:
+            if not child.ever_ready and code in {EXIT_CONFIGURATION, EXIT_TRY_LATER}:
                 self.exit_code = code
                 return
             if not self._may_restart(child):
@@ -106,6 +110,7 @@ class Supervisor:
                 )
                 self.exit_code = code if code > 0 else 1
                 return
+            self.restarts += 1
             self._complain(f"Worker process {child.number} ended with {code}; it is started again.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _pause(child))
@@ -119,6 +124,8 @@ class Supervisor:
             ",".join(self._roles),
             "--metrics-port",
             str(child.metrics_port),
+            "--number",
+            str(child.number),
             stdin=PIPE,  # its end tells the process that the supervisor is gone
             stdout=PIPE,
             start_new_session=True,  # Ctrl-C goes to the supervisor, which drains
@@ -133,6 +140,8 @@ class Supervisor:
                 child.ready = child.ever_ready = True
                 _say(f"Worker process {child.number} is ready (pid {process.pid}).")
                 self._became_ready()
+            elif told.startswith(WAITING):
+                self._wait(told.removeprefix(WAITING))
             elif told.startswith(REFUSED):
                 self._refuse(told.removeprefix(REFUSED))
             else:
@@ -148,7 +157,17 @@ class Supervisor:
             self._complain(reason)
         self._refusal = reason
 
+    def _wait(self, reason: str) -> None:
+        """Say for what processes wait, when it is another part than before."""
+        self.waiting = True
+        sentence = f"Waiting: {reason}"
+        if sentence != self.complaint:
+            self._complain(sentence)
+        else:
+            self.on_change()
+
     def _became_ready(self) -> None:
+        self.waiting = False
         self.complaint = "" if self.ready else self.complaint
         self.on_change()
 
@@ -190,8 +209,7 @@ def _nobody_listens() -> None:
 
 
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"{sentence}\n")
-    sys.stderr.flush()
+    tell(sentence, name=__name__)
 
 
 def _free_port() -> int:

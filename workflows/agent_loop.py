@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         ThreadHead,
     )
     from durable_agents.models.react import LoopState
+    from durable_agents.models.spans import SPANS, Span
     from workflows import policies
     from workflows.budgets import within
     from workflows.flow import Flow
@@ -120,13 +121,19 @@ class AgentLoop:
 
     async def answer(self, max_rounds: int) -> Thought | None:
         """Go round until the agent answers; None when it is out of rounds."""
-        while self.round < max_rounds:
-            thought = await self.think()
-            if not thought.calls:
-                return thought
-            failed = await self.act(thought)
-            await self.observe(thought, failed)
+        with self.traced():
+            while self.round < max_rounds:
+                thought = await self.think()
+                if not thought.calls:
+                    return thought
+                failed = await self.act(thought)
+                await self.observe(thought, failed)
         return None
+
+    def traced(self) -> Span:
+        """Where there are traces, put what is done inside under the agent's name."""
+        attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": self._agent}
+        return SPANS.span(f"invoke_agent {self._agent}", attributes=attributes)
 
     async def think(self) -> Thought:
         """Ask the model what to do next, within what is left of the budget.

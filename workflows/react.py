@@ -46,7 +46,7 @@ class ReActWorkflow(ApprovalFlow):
         )
         result = await self._to_deadline(
             request.deadline_s,
-            self._rounds(request, loop),
+            self._traced_rounds(request, loop),
             left=deadline_at - workflow.time(),
         )
         await self.finish_messages()
@@ -60,6 +60,10 @@ class ReActWorkflow(ApprovalFlow):
             seconds=request.decision_deadline_s,
             options=request.approval,
         )
+
+    async def _traced_rounds(self, request: ReActInput, loop: AgentLoop) -> ReActResult:
+        with loop.traced():
+            return await self._rounds(request, loop)
 
     async def _rounds(self, request: ReActInput, loop: AgentLoop) -> ReActResult:
         if not loop.is_open:

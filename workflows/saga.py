@@ -168,6 +168,9 @@ class SagaFlow(StuckFlow):
         """Wait until a person decides; whether the compensation is given up."""
         command, noted = f"durable-agents compensate {workflow.info().workflow_id}", 0
         stuck = StuckCompensation(step=compensation.step, error=error, attempt=tries)
+        workflow.metric_meter().create_counter(
+            "durable_agents_compensations_parked", "Compensations that kept failing and wait."
+        ).add(1)
         while True:
             verdict = await self._decided(stuck, command)
             if verdict.verdict == "retry":

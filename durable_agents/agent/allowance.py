@@ -1,7 +1,9 @@
 """What is left of an allowance, and how long an answer may be within it."""
 
 from durable_agents.agent.budget import UNBOUNDED, Allowance
+from durable_agents.agent.context import estimate_tokens
 from durable_agents.agent.prices import Prices
+from durable_agents.clients.model import ChatRequest
 from durable_agents.models.errors import BudgetExceededError, ConfigurationError
 from durable_agents.models.status import Usage
 
@@ -63,3 +65,9 @@ def output_limit(allowance: Allowance, limit: int, asked: int, model: str, price
             f"(about {asked} tokens go in). Raise max_tokens or max_cost_usd to go further."
         )
     return limit
+
+
+def going_in(request: ChatRequest) -> int:
+    """About how many tokens go in."""
+    given = (*request.tools, request.response_format or "")
+    return estimate_tokens(request.messages, sum(len(str(schema)) for schema in given))

@@ -6,21 +6,20 @@ leaves a row of usage, also one that failed.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
-from durable_agents.agent.allowance import left_of, output_limit
+from durable_agents.agent.allowance import going_in, left_of, output_limit
 from durable_agents.agent.answer_lengths import AnswerLengths
-from durable_agents.agent.budget import Allowance
-from durable_agents.agent.context import estimate_tokens
 from durable_agents.agent.daily_limits import Planned, TenantDays, within_the_day
 from durable_agents.agent.definition import AgentDefinition
 from durable_agents.agent.patience import PATIENCE, after_failure
 from durable_agents.agent.prices import Prices
+from durable_agents.agent.question import Question
 from durable_agents.agent.quotas import Quotas
-from durable_agents.agent.sites import CallSite, total_of
+from durable_agents.agent.sites import CallSite, CallWatch, total_of, unwatched
 from durable_agents.clients.completion import ChatAnswer
 from durable_agents.clients.model import ChatRequest
 from durable_agents.db.engine import Database
@@ -52,22 +51,6 @@ class ChatModel(Protocol):
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked.
-
-    `complaint` says what is wrong with an answer, or returns an empty text. `asked_before` says
-    that this attempt of the step has asked something else: what that used counts as well.
-    """
-
-    messages: Sequence[dict[str, Any]]
-    complaint: Callable[[ChatAnswer], str]
-    tools: tuple[Mapping[str, Any], ...] = ()
-    response_format: Mapping[str, Any] | None = None
-    allowance: Allowance = field(default_factory=Allowance)
-    asked_before: bool = False
-
-
-@dataclass(frozen=True)
 class Asked:
     """A usable answer, what all attempts used, and their rows, which are still to be stored."""
 
@@ -85,6 +68,7 @@ class Asker:
         prices: What tokens cost.
         quotas: What limits the calls; nothing when left out.
         days: What limits what tenants spend in a day; nothing when left out.
+        watch: Is told of every attempt.
     """
 
     def __init__(
@@ -94,12 +78,15 @@ class Asker:
         prices: Prices,
         quotas: Quotas | None = None,
         days: TenantDays | None = None,
+        *,
+        watch: CallWatch | None = None,
     ) -> None:
         self._model = model
         self._database = database
         self._prices = prices
         self._quotas = quotas or Quotas(database)
         self._days = days
+        self._watch = watch or unwatched
         self._lengths = AnswerLengths()
 
     async def ask(self, agent: AgentDefinition, question: Question, site: CallSite) -> Asked:
@@ -186,7 +173,7 @@ class Asker:
         messages = list(question.messages)
         wrong = ""
         for _ in range(1 + ASK_AGAIN):
-            asked = _estimate(question, messages)
+            asked = question.estimate(messages)
             room = left_of(question.allowance, total_of(records))
             request = ChatRequest(
                 model=model,
@@ -197,6 +184,7 @@ class Asker:
                 timeout_s=agent.limits.call_timeout.total_seconds(),
                 tools=question.tools,
                 response_format=question.response_format,
+                agent=agent.name,
             )
             answer = await self._attempt(request, agent, site, records)
             wrong = question.complaint(answer)
@@ -222,7 +210,7 @@ class Asker:
             model=request.model,
             timeout=agent.limits.call_timeout,
             output_tokens=request.max_output_tokens,
-            estimate=lambda: _going_in(request),
+            estimate=lambda: going_in(request),
         )
         async with (
             within_the_day(self._days, planned) as day,
@@ -235,19 +223,28 @@ class Asker:
                 site.record, self._prices, agent=agent.name, model=request.model, started=started
             )
             day.asked = True
-            try:
-                answer = await self._model.chat(
-                    replace(request, max_output_tokens=day.output_tokens)
-                )
-            except DurableAgentsError as error:
-                records.append(row(outcome=type(error).__name__))
-                raise
+            within = replace(request, max_output_tokens=day.output_tokens)
+            answer = await self._told(within, row, records)
             used = answer.input_tokens, answer.output_tokens
             day.input_used, day.output_used = used
             spent.tokens = sum(used)
             self._lengths.note(agent.name, request.model, answer.output_tokens)
         records.append(row(outcome="ok", used=used))
+        self._watch(records[-1])
         return answer
+
+    async def _told(
+        self, request: ChatRequest, row: Callable[..., CallRecord], records: list[CallRecord]
+    ) -> ChatAnswer:
+        try:
+            return await self._model.chat(request)
+        except DurableAgentsError as error:
+            records.append(row(outcome=type(error).__name__))
+            self._watch(records[-1])
+            raise
+        except asyncio.CancelledError:
+            self._watch(row(outcome="cancelled"))
+            raise
 
     async def _before(self, site: CallSite, question: Question) -> tuple[Usage, int]:
         """What the step has used before, and how many attempts failed since an answer."""
@@ -265,16 +262,3 @@ class Asker:
         async with self._database.transaction() as connection:
             for record in records:
                 await record_call(connection, record)
-
-
-def _estimate(question: Question, messages: Sequence[dict[str, Any]]) -> int:
-    """About how many tokens go in; 0 where no bound needs to know."""
-    if question.allowance == Allowance():
-        return 0
-    return estimate_tokens(messages, sum(len(str(tool)) for tool in question.tools))
-
-
-def _going_in(request: ChatRequest) -> int:
-    """About how many tokens go in."""
-    given = (*request.tools, request.response_format or "")
-    return estimate_tokens(request.messages, sum(len(str(schema)) for schema in given))

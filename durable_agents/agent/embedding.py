@@ -9,7 +9,7 @@ from typing import Protocol
 from durable_agents.agent.daily_limits import Planned, TenantDays, within_the_day
 from durable_agents.agent.prices import Prices
 from durable_agents.agent.quotas import Quotas
-from durable_agents.agent.sites import CallSite
+from durable_agents.agent.sites import CallSite, CallWatch, unwatched
 from durable_agents.clients.embeddings import MAX_TEXTS, Embeddings, Vector
 from durable_agents.db.engine import Database
 from durable_agents.db.usage import record_call
@@ -47,6 +47,7 @@ class Embedder:
         prices: What tokens cost.
         quotas: What calls have to keep to.
         days: What limits what tenants spend in a day; nothing when left out.
+        watch: Is told of every call.
         least_similarity: The cosine below which two texts have nothing in common.
     """
 
@@ -58,6 +59,7 @@ class Embedder:
         quotas: Quotas,
         days: TenantDays | None = None,
         *,
+        watch: CallWatch | None = None,
         least_similarity: float = LEAST_SIMILARITY,
     ) -> None:
         self._client = client
@@ -66,6 +68,7 @@ class Embedder:
         self._quotas = quotas
         self._least_similarity = least_similarity
         self._days = days
+        self._watch = watch or unwatched
 
     @property
     def model(self) -> str:
@@ -148,5 +151,6 @@ class Embedder:
             started=began,
             used=(tokens, 0),
         )
+        self._watch(record)
         async with self._database.statement() as connection:
             await record_call(connection, record)

@@ -1,7 +1,7 @@
 """Where a model call stands, who pays for it, and the row it leaves."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,9 @@ from durable_agents.db.tenant_days import Caller
 from durable_agents.db.usage import CallRecord
 from durable_agents.models.status import Usage
 from durable_agents.models.tenants import tenant_key
+
+CallWatch = Callable[[CallRecord], None]
+"""Who counts model calls: told of each attempt when it is over."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +81,7 @@ def total_of(records: Sequence[CallRecord]) -> Usage:
         cost_usd=sum(record.cost_usd for record in records),
         calls=len(records),
     )
+
+
+def unwatched(_: CallRecord) -> None:
+    """Nobody counts."""

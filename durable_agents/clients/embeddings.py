@@ -16,6 +16,7 @@ import httpx2
 import openai
 from pydantic import BaseModel
 
+from durable_agents.clients.model_spans import model_span
 from durable_agents.clients.openai_server import CONNECT_TIMEOUT_S, OpenAIServer
 from durable_agents.models.errors import ModelUnavailableError
 
@@ -62,6 +63,12 @@ class EmbeddingClient:
             ModelQuotaError: The account has no credit left.
             ModelRequestError: Any other refusal, for example of a model that is not there.
         """
+        with model_span("embeddings", self.model, self._server.place) as span:
+            found = await self._embed(texts, timeout_s)
+            span.tell({"gen_ai.usage.input_tokens": found.input_tokens})
+        return found
+
+    async def _embed(self, texts: Sequence[str], timeout_s: float) -> Embeddings:
         body = {"model": self.model, "input": list(texts), "encoding_format": "base64"}
         try:
             async with asyncio.timeout(timeout_s):  # the client's own is for each read

@@ -15,6 +15,7 @@ import httpx2
 import openai
 
 from durable_agents.clients.completion import ChatAnswer, read_answer
+from durable_agents.clients.model_spans import model_span, tell_answer, tell_question
 from durable_agents.clients.openai_server import CONNECT_TIMEOUT_S, OpenAIServer
 from durable_agents.models.errors import ModelRequestError, ModelUnavailableError
 
@@ -23,7 +24,10 @@ DEFAULT_OPENAI_MODEL = "gpt-5-mini"
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """One call: messages, tools and response format in the form of the API; timeout in seconds."""
+    """One call: messages, tools and response format in the form of the API; timeout in seconds.
+
+    `agent` is the name of who asks.
+    """
 
     model: str
     messages: list[dict[str, Any]]
@@ -31,6 +35,7 @@ class ChatRequest:
     timeout_s: float
     tools: tuple[Mapping[str, Any], ...] = ()
     response_format: Mapping[str, Any] | None = None
+    agent: str = ""
 
 
 class ModelClient:
@@ -91,6 +96,14 @@ class ModelClient:
             ModelQuotaError: The account has no credit left.
             ModelRequestError: Any other refusal.
         """
+        place, limit = self._server.place, request.max_output_tokens
+        with model_span("chat", request.model, place, agent=request.agent, limit=limit) as span:
+            tell_question(span, request.messages)
+            answer = await self._chat(request)
+            tell_answer(span, answer)
+        return answer
+
+    async def _chat(self, request: ChatRequest) -> ChatAnswer:
         try:
             async with asyncio.timeout(request.timeout_s):  # the client's own is for each read
                 response = await self._client.post(

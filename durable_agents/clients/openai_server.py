@@ -45,6 +45,8 @@ class OpenAIServer:
         )
         self.is_openai = self.client.base_url.host == OPENAI_HOST
         self.address = str(self.client.base_url.copy_with(userinfo=b"")).rstrip("/")
+        url = self.client.base_url
+        self.place = url.host, url.port or (443 if url.scheme == "https" else 80)
         self._secret = api_key
 
     async def close(self) -> None:

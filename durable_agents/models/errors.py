@@ -184,7 +184,18 @@ class DeadlineExceededError(FinalError):
 
 
 class ConfigurationError(FinalError):
-    """A setting is missing or wrong, or a part that is needed is not running."""
+    """A setting is missing or wrong, or a part that is needed is not running.
+
+    Args:
+        message: What failed, why, what to do.
+        may_pass: Whether it may be otherwise soon without anybody doing anything about it here: a
+            server that boots later, tables that another process is about to make.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        """Keep the sentence and whether waiting may help."""
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 class TransientError(DurableAgentsError):

@@ -46,7 +46,10 @@ class _Defaults(ActivityInboundInterceptor):
         input: ExecuteActivityInput,  # noqa: A002 - the SDK names it
     ) -> Any:
         """Run an activity with a beating heart, and name its failure."""
-        beat = _Heart() if activity.info().heartbeat_timeout else None
+        info = activity.info()
+        beat = _Heart() if info.heartbeat_timeout else None
+        if info.attempt > 1:
+            _count_retry()
         try:
             return await super().execute_activity(input)
         except DurableAgentsError as error:
@@ -67,6 +70,14 @@ class _Defaults(ActivityInboundInterceptor):
         finally:
             if beat is not None:
                 beat.stop()
+
+
+def _count_retry() -> None:
+    """Count an attempt that is not the first; the SDK's meter says of which activity."""
+    meter = activity.metric_meter()
+    meter.create_counter(
+        "durable_agents_activity_retries", "Attempts at an activity that were not the first."
+    ).add(1)
 
 
 class _Heart:

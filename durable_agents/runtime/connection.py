@@ -22,6 +22,7 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode, TLSConfig
 
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
+from durable_agents.models.spans import SPANS
 from durable_agents.runtime.activity_interceptor import ActivityDefaults
 from durable_agents.runtime.converter import DATA_CONVERTER, data_converter
 from durable_agents.runtime.encryption import read_keys
@@ -39,6 +40,17 @@ CONNECT_TIMEOUT_S = 10
 # more often than every 10 s (`frontend.keepAliveMinTime`) for an attack.
 KEEP_ALIVE = KeepAliveConfig(interval_millis=15_000, timeout_millis=5_000)
 CLOUD_DOMAINS = (".tmprl.cloud", ".api.temporal.io")
+
+# What a server says that starts, ends or has too much to do.
+PASSING = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.UNKNOWN,
+    }
+)
 
 START_HINT = (
     "Start the parts with `durable-agents up` in this folder, or set TEMPORAL_ADDRESS "
@@ -59,6 +71,15 @@ def plugin(converter: DataConverter = DATA_CONVERTER) -> SimplePlugin:
         interceptors=[ActivityDefaults(), WorkflowDefaults()],
         workflow_failure_exception_types=[pydantic.ValidationError, DurableAgentsError],
     )
+
+
+def _tracing() -> list[SimplePlugin]:
+    """What carries traces along, where this process has begun any."""
+    if not SPANS.on:
+        return []
+    from durable_agents.runtime.trace_interceptors import tracing_plugin
+
+    return [tracing_plugin()]
 
 
 def converter_of(settings: Settings, *, database: "Database | None" = None) -> DataConverter:
@@ -110,7 +131,7 @@ async def connect(
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             client = await Client.connect(
                 **config,
-                plugins=[plugin(converter)],
+                plugins=[*_tracing(), plugin(converter)],
                 header_codec_behavior=HeaderCodecBehavior.CODEC,
                 runtime=runtime or quiet_runtime(),
                 identity=f"{os.getpid()}@{socket.gethostname()[:12]}",
@@ -120,12 +141,14 @@ async def connect(
                 DescribeNamespaceRequest(namespace=namespace), retry=True
             )
     except RPCError as error:
-        raise ConfigurationError(_refusal(error, address, namespace)) from error
+        said = _refusal(error, address, namespace)
+        raise ConfigurationError(said, may_pass=error.status in PASSING) from error
     except (RuntimeError, ValueError, TimeoutError) as error:  # what the SDK raises
         reason = await why_not_reached(address, tls_of(config))
         raise ConfigurationError(
             f"The Temporal server at {address} does not answer: {reason.what}. "
-            f"{reason.to_do or START_HINT}"
+            f"{reason.to_do or START_HINT}",
+            may_pass=reason.may_pass,
         ) from error
     return client
 

@@ -49,6 +49,11 @@ def _parts(name: str, value: str) -> Iterator[str]:
     if name.endswith("payload_keys"):
         yield from filter(None, (part.partition(":")[2].strip() for part in value.split(",")))
         return
+    if name.endswith("otlp_headers"):
+        for part in value.split(","):
+            said = unquote(part.partition("=")[2].strip())
+            yield from {said, *said.split()}  # "Bearer" and its token
+        return
     if "://" not in value:
         yield value
         yield from _IN_LIST.findall(value)  # keys with ids, separated by commas

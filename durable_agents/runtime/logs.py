@@ -1,5 +1,7 @@
 """Log lines as text for people or JSON for machines; both say which workflow, run and step.
 
+JSON also says which trace and span, where there are traces.
+
 Secrets are taken out of every line, of its message as of a traceback.
 
 A failure that has a name of ours is one line: its sentence says all there is to know. Anything
@@ -7,6 +9,7 @@ else comes with its traceback.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import sys
@@ -19,6 +22,7 @@ from temporalio.exceptions import FailureError
 
 from durable_agents.models.errors import DurableAgentsError
 from durable_agents.models.redaction import SECRETS
+from durable_agents.models.spans import SPANS
 
 _PLACES = {
     "workflow": ("workflow_id",),
@@ -44,9 +48,27 @@ def configure(*, level: str, form: str, stream: Any = None) -> None:
     workflow.logger.workflow_info_on_message = False
 
 
+def tell(sentence: str, *, name: str) -> None:
+    """Tell people something on standard error, whatever the level; in JSON if the log is that.
+
+    That their disk is full is no reason to stop working.
+
+    Args:
+        sentence: What.
+        name: The logger that says it.
+    """
+    formatters = [handler.formatter for handler in logging.getLogger().handlers]
+    told = next((one for one in formatters if isinstance(one, JSONFormatter)), None)
+    if told is not None:
+        sentence = told.format(logging.LogRecord(name, logging.INFO, "", 0, sentence, None, None))
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+
+
 def place_of(record: logging.LogRecord) -> dict[str, str]:
-    """Workflow, run, step and attempt of a log record, where the SDK gave them."""
-    known: dict[str, object] = {}
+    """Workflow, run, step and attempt of a log record, as the SDK gave them or where it is made."""
+    known: dict[str, object] = _here()
     for source in ("temporal_workflow", "temporal_activity"):
         info: object = getattr(record, source, None)
         if isinstance(info, Mapping):
@@ -58,6 +80,22 @@ def place_of(record: logging.LogRecord) -> dict[str, str]:
         for name in names
         if name in known
     }
+
+
+def _here() -> dict[str, object]:
+    """The workflow or activity that runs here; a library that logs inside does not say so."""
+    if activity.in_activity():
+        info = activity.info()
+        return {
+            "workflow_id": info.workflow_id,
+            "run_id": info.workflow_run_id,
+            "activity_id": info.activity_id,
+            "attempt": info.attempt,
+        }
+    if workflow.in_workflow():
+        run = workflow.info()
+        return {"workflow_id": run.workflow_id, "run_id": run.run_id, "attempt": run.attempt}
+    return {}
 
 
 def _sentence_of(record: logging.LogRecord) -> str:
@@ -82,6 +120,7 @@ class JSONFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **place_of(record),
+            **SPANS.ids(),
         }
         if sentence := _sentence_of(record):
             line["error"] = sentence

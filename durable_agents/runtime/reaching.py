@@ -40,10 +40,11 @@ _REFUSALS = {
 
 @dataclass(frozen=True)
 class Reason:
-    """What is wrong, and what to do about it where that is known."""
+    """What is wrong, what to do about it where that is known, and whether it may pass by itself."""
 
     what: str
     to_do: str = ""
+    may_pass: bool = True
 
 
 def tls_of(config: ClientConnectConfig) -> TLSConfig | None:
@@ -65,7 +66,7 @@ async def why_not_reached(address: str, tls: TLSConfig | None) -> Reason:
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        return Reason("its address is not HOST:PORT")
+        return Reason("its address is not HOST:PORT", may_pass=False)
     host = host.strip("[]")
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
@@ -86,7 +87,7 @@ async def _why_no_tls(host: str, port: int, tls: TLSConfig) -> Reason:
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or "no certificate in PEM form"
         what = f"the certificates for it cannot be used ({_small(str(reason))})"
-        return Reason(what, OUR_CERTIFICATES)
+        return Reason(what, OUR_CERTIFICATES, may_pass=False)
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(
@@ -98,11 +99,11 @@ async def _why_no_tls(host: str, port: int, tls: TLSConfig) -> Reason:
                 writer.close()
     except ssl.SSLCertVerificationError as error:
         what = f"its certificate does not hold ({error.verify_message.rstrip('.')})"
-        return Reason(what, ITS_CERTIFICATE)
+        return Reason(what, ITS_CERTIFICATE, may_pass=False)
     except ssl.SSLError as error:
         refused = _REFUSALS.get(error.reason or "")
         if refused:
-            return Reason(refused, OUR_CERTIFICATES)
+            return Reason(refused, OUR_CERTIFICATES, may_pass=False)
         return Reason(f"there is no TLS with it ({_small(error.reason or str(error))})")
     except TimeoutError:
         return Reason("over TLS, nothing came back in time")

@@ -60,6 +60,10 @@ class ServiceManager:
         """One line for people: how it is now."""
         self._tell(_status(status))
 
+    def starting(self, status: str, *, within_s: float) -> None:
+        """It still starts; the manager is asked to give it that much time from now."""
+        self._tell(f"EXTEND_TIMEOUT_USEC={int(within_s * 1e6)}", _status(status))
+
     def stopping(self, status: str, *, within_s: float) -> None:
         """It ends; the manager is asked for that much time, if it would give less."""
         self._tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(within_s * 1e6)}", _status(status))

@@ -5,25 +5,30 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.models.redaction import SECRETS
+from durable_agents.runtime.capacity_settings import CapacitySettings
 from durable_agents.runtime.kept_secrets import secrets_of
 from durable_agents.runtime.named_numbers import NamedNumbers, QuotaNumbers
-
-SIMULATOR_MODEL = "simulator-extractive-1"
-SIMULATOR_EMBEDDING_MODEL = "simulator-embedding-1"
+from durable_agents.runtime.simulated import SIMULATED, simulated
+from durable_agents.runtime.telemetry_settings import TelemetrySettings
 
 SHORTEST_KEY = 32  # characters
+LOWERED = (
+    "simulator",
+    "worker_sandbox",
+    "worker_slots",
+    "notify_resend_uncertain",
+    "otel_instrumentation_genai_capture_message_content",
+)
 
 NO_DATABASE = (
     "No database is named. Start the parts with `durable-agents up` in this folder, "
@@ -35,7 +40,7 @@ NO_MODEL = (
 )
 
 
-class Settings(BaseModel):
+class Settings(TelemetrySettings, CapacitySettings):
     """What a process needs to know about the world around it.
 
     Each field is set by the environment variable that has its name in capitals. The connection
@@ -116,12 +121,8 @@ class Settings(BaseModel):
     database_pool_size: int = Field(default=10, ge=1)
     worker_sandbox: Literal["on", "off"] = "on"
     worker_shutdown_grace_s: float = Field(default=10, gt=0)
+    startup_wait_s: float = Field(default=0, ge=0)  # for parts that are not there yet
     worker_sticky_timeout_s: float = Field(default=2, gt=0)
-    worker_workflow_slots: int = Field(default=100, ge=1)
-    worker_activity_slots: int = Field(default=200, ge=1)
-    worker_cached_workflows: int = Field(default=500, ge=0)
-    log_format: Literal["text", "json"] = "text"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
 
     @field_validator("signing_key")
     @classmethod
@@ -188,13 +189,12 @@ class Settings(BaseModel):
             if name in given:
                 parts = (part.strip() for part in str(given[name]).split(","))
                 given[name] = tuple(part for part in parts if part)
-        for name in ("simulator", "worker_sandbox", "notify_resend_uncertain"):
+        for name in LOWERED:
             if name in given:
                 given[name] = given[name].lower()
         if "log_level" in given:
             given["log_level"] = given["log_level"].upper()
-        if given.get("simulator_url") and given.get("simulator") != "off":
-            given = _simulated(given)
+        given = simulated(given, values.get("SIMULATOR_PROFILES", ""))
         settings = cls._validated(given)
         if use_run_file:
             settings = cls._validated(_filled_from_run_file(given, settings))
@@ -227,43 +227,8 @@ def _read_dotenv(path: Path) -> dict[str, str | None]:
         ) from error
 
 
-def simulator_values(url: str) -> dict[str, Any]:
-    """Give the settings, by field name, with which the simulator at this URL is used."""
-    return {
-        "simulator_url": url,
-        "openai_base_url": f"{url}/v1",
-        "openai_api_key": "simulator",
-        "openai_model": SIMULATOR_MODEL,
-        "openai_embedding_model": SIMULATOR_EMBEDDING_MODEL,
-        "geocoding_url": url,
-        "forecast_url": url,
-        "fetch_allow": [urlsplit(url).netloc],
-    }
-
-
-_SIMULATED = simulator_values("").keys() - {"fetch_allow"}
-"""What the simulator stands in for."""
-
 _BESIDE_TEMPORAL = frozenset({"database_url", "signing_key", "inbox_url"})
 """What is used of a run file although TEMPORAL_ADDRESS names another server."""
-
-
-def _simulated(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Let the simulator at SIMULATOR_URL stand in for the model, and for weather if none is set.
-
-    Raises:
-        ConfigurationError: It is no address.
-    """
-    url = str(given["simulator_url"]).rstrip("/")
-    if not re.fullmatch(r"https?://[^\s/?#@]+", url):
-        raise ConfigurationError(
-            "SIMULATOR_URL is not usable: it is no address such as http://127.0.0.1:8230. "
-            "Correct it in the environment or in .env."
-        )
-    values = simulator_values(url)
-    allowed = (*given.get("fetch_allow", ()), *values["fetch_allow"])
-    weather = {name: given[name] for name in ("geocoding_url", "forecast_url") if name in given}
-    return {**given, **values, **weather, "fetch_allow": tuple(dict.fromkeys(allowed))}
 
 
 def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -282,10 +247,10 @@ def _filled_from_run_file(given: Mapping[str, Any], settings: Settings) -> dict[
     given = dict(given)
     allowed = (*given.pop("fetch_allow", ()), *known.pop("fetch_allow", ()))
     if given.get("simulator") == "on" and "simulator_url" not in given:
-        for name in _SIMULATED & known.keys():
+        for name in SIMULATED & known.keys():
             given.pop(name, None)  # the simulator stands in although a model is configured
     elif given.get("simulator") == "off" or given.keys() & {"openai_api_key", "openai_base_url"}:
-        known = {name: value for name, value in known.items() if name not in _SIMULATED}
+        known = {name: value for name, value in known.items() if name not in SIMULATED}
     elif "temporal_address" in given:
         known = {name: value for name, value in known.items() if name in _BESIDE_TEMPORAL}
     return {**known, **given, "fetch_allow": tuple(dict.fromkeys(allowed))}

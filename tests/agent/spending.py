@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from sqlalchemy import text
 
-from durable_agents.agent.asking import Asker, Question
+from durable_agents.agent.asking import Asker
 from durable_agents.agent.daily_limits import DailyLimits, TenantDays
 from durable_agents.agent.definition import AgentDefinition, AgentLimits
 from durable_agents.agent.prices import Prices
+from durable_agents.agent.question import Question
 from durable_agents.agent.sites import CallSite
 from durable_agents.db.engine import Database
 from durable_agents.db.tenant_days import Amounts, Caller, TenantDay, lock_day, read_days, reserve

@@ -8,11 +8,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from durable_agents.agent.asking import Asker, CallSite, Question
+from durable_agents.agent.asking import Asker
 from durable_agents.agent.budget import Allowance
 from durable_agents.agent.definition import AgentDefinition, AgentLimits
 from durable_agents.agent.prices import Prices
+from durable_agents.agent.question import Question
 from durable_agents.agent.quotas import Quotas, Spending, draw_of_tokens
+from durable_agents.agent.sites import CallSite
 from durable_agents.db.engine import Database
 from durable_agents.db.usage import record_call
 from durable_agents.models.errors import (

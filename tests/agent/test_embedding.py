@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import select
 
-from durable_agents.agent.asking import CallSite
 from durable_agents.agent.embedding import Embedder
 from durable_agents.agent.prices import Prices
 from durable_agents.agent.quotas import Quotas
+from durable_agents.agent.sites import CallSite
 from durable_agents.clients.embeddings import Embeddings
 from durable_agents.db.engine import Database
 from durable_agents.db.tables import LlmCall

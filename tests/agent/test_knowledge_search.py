@@ -2,11 +2,11 @@
 
 import pytest
 
-from durable_agents.agent.asking import CallSite
 from durable_agents.agent.embedding import Embedder
 from durable_agents.agent.knowledge_search import find
 from durable_agents.agent.prices import Prices
 from durable_agents.agent.quotas import Quotas
+from durable_agents.agent.sites import CallSite
 from durable_agents.db.engine import Database
 from durable_agents.db.library import NewDocument, store_document
 from durable_agents.db.vectors import EmbeddedTexts

@@ -17,7 +17,7 @@ from durable_agents.models.errors import (
     ModelUnavailableError,
 )
 from durable_agents.runtime.embedded.ports import free_port
-from durable_agents.runtime.settings import SIMULATOR_MODEL
+from durable_agents.runtime.simulated import SIMULATOR_MODEL
 from tests.clients.loopback import answer, loopback
 from tests.steering import Simulator
 from tests.workflows.runs import token

@@ -1,6 +1,7 @@
 """The manifests fit Kubernetes' schema and the rest of the project; a cluster is not needed."""
 
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ PODS = {
     if "template" in manifest.get("spec", {})
 }
 SERVING = [name for name in PODS if name.startswith("Deployment-")]
+PROBES = ("startup", "readiness", "liveness")
 SETTINGS: dict[str, str] = ALL["ConfigMap-durable-agents"]["data"]
 
 
@@ -134,6 +136,9 @@ def test_probes_ask_for_pages_that_are_there(name: str) -> None:
 
     there = {HEALTH} if "inbox" in name else of_workers
     (port,) = container["ports"]
+    if "inbox" not in name:  # while a worker waits for its parts it lives, and is not ready
+        paths = {probe: container[f"{probe}Probe"]["httpGet"]["path"] for probe in PROBES}
+        assert paths == {"startup": "/livez", "readiness": "/healthz", "liveness": "/livez"}
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"]["port"] == port["name"]
         assert container[probe]["httpGet"]["path"] in there
@@ -166,6 +171,21 @@ def test_every_variable_means_something() -> None:
     assert not SETTINGS.keys() & secrets.keys()
     loaded = Settings.load(SETTINGS, dotenv=None, use_run_file=False)
     assert loaded.temporal_address == SETTINGS["TEMPORAL_ADDRESS"]
+    page = PODS["Deployment-inbox"]["containers"][0]["startupProbe"]
+    assert 0 < loaded.startup_wait_s < page["periodSeconds"] * page["failureThreshold"]
+
+
+@pytest.mark.parametrize("name", ["settings.yaml", "secrets.env.example"])
+def test_what_is_commented_out_means_something_too(name: str) -> None:
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    known = {name.upper() for name in Settings.model_fields}
+
+    shown = dict(re.findall(r"^ *# ([A-Z][A-Z_]+)(?:: |=)(.*)$", text, re.MULTILINE))
+
+    assert shown
+    assert {name for name in shown if not name.startswith(("AWS_", "TEMPORAL_"))} <= known
+    values = {name: value.strip('"') for name, value in shown.items()}
+    Settings.load(values, dotenv=None, use_run_file=False)
 
 
 def dockerfile() -> str:

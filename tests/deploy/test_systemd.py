@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.startup import EXIT_TRY_LATER
 from inbox.serving import GRACE_S
 from starters.main import COMMANDS
 from tests.deploy.units import FOLDER, INSTALLED, ROOT, read, read_environment
@@ -112,6 +113,18 @@ def test_a_service_says_when_it_is_ready_and_is_not_restarted_in_vain(name: str)
     assert unit.one("RestartPreventExitStatus") == str(EXIT_CONFIGURATION)
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_wait_after_a_reboot_and_are_started_again_when_they_waited_in_vain(
+    name: str,
+) -> None:
+    unit = UNITS[name]
+
+    waits = Settings.load(unit.environment, dotenv=None, use_run_file=False).startup_wait_s
+    assert waits >= 60
+    assert unit.one("Restart") in {"always", "on-failure"}
+    assert str(EXIT_TRY_LATER) not in unit.values("Service", "RestartPreventExitStatus")
+
+
 def test_services_have_time_to_drain() -> None:
     drain = Settings().worker_shutdown_grace_s + DRAIN_MARGIN_S + END_MARGIN_S
 
@@ -135,7 +148,8 @@ def test_every_variable_of_the_environment_files_means_something() -> None:
     shown = {**read_environment(EXAMPLE), **dict(COMMENTED.findall(text))}
 
     known = {name.upper() for name in Settings.model_fields}
-    foreign = {name for name in shown.keys() - known if not name.startswith("TEMPORAL_")}
+    others = ("TEMPORAL_", "AWS_")
+    foreign = {name for name in shown.keys() - known if not name.startswith(others)}
     assert foreign == set()
     Settings.load(read_environment(EXAMPLE), dotenv=None, use_run_file=False)
 

@@ -21,7 +21,8 @@ from temporalio.service import RPCError
 from durable_agents.agent.quotas import CALLS_AT_ONCE_S, TOKENS_AT_ONCE_S
 from durable_agents.db.engine import Database
 from durable_agents.runtime.connection import connect
-from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
+from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.simulated import SIMULATOR_MODEL
 from tests.commanding import Commands, WorkerService, folder_for_commands, make_namespace
 from tests.steering import Simulator
 from tests.workflows import runs

@@ -10,10 +10,11 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, text
 
-from durable_agents.agent.asking import Asker, CallSite
+from durable_agents.agent.asking import Asker
 from durable_agents.agent.embedding import Embedder
 from durable_agents.agent.prices import Prices
 from durable_agents.agent.quotas import Quotas
+from durable_agents.agent.sites import CallSite
 from durable_agents.clients.embeddings import EmbeddingClient
 from durable_agents.clients.model import ModelClient
 from durable_agents.db import embedding_jobs, jobs, knowledge, library, uploads, vectors

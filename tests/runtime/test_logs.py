@@ -8,9 +8,12 @@ import sys
 from collections.abc import Iterator, Mapping
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from durable_agents.models.errors import NotFoundError
+from durable_agents.models.spans import SPANS
 from durable_agents.runtime import logs
 
 Place = Mapping[str, Mapping[str, object]]
@@ -104,3 +107,38 @@ def test_what_is_below_the_level_is_left_out() -> None:
     logging.getLogger("test").warning("not shown")
 
     assert stream.getvalue() == ""
+
+
+def test_a_line_of_a_library_inside_an_activity_says_where_and_in_which_trace() -> None:
+    stream = io.StringIO()
+    logs.configure(level="INFO", form="json", stream=stream)
+
+    async def work() -> None:
+        logging.getLogger("a.library").warning("Hm")
+
+    environment = ActivityEnvironment()
+    SPANS.begin(TracerProvider().get_tracer("test"))
+    try:
+        with SPANS.span("outer"):
+            ids = SPANS.ids()
+            asyncio.run(environment.run(work))
+    finally:
+        SPANS.end()
+
+    line = json.loads(stream.getvalue())
+    assert (line["workflow"], line["step"]) == ("test", "test")
+    assert line["run"]
+    assert line["trace_id"] == ids["trace_id"]
+    assert len(line["span_id"]) == 16
+
+
+def test_people_are_told_in_the_form_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(level="ERROR", form="text", stream=io.StringIO())
+    logs.tell("It is ready.", name="workers")
+    logs.configure(level="ERROR", form="json", stream=io.StringIO())
+    logs.tell("It is ready.", name="workers")
+
+    text, line = capsys.readouterr().err.splitlines()
+    assert text == "It is ready."
+    assert json.loads(line)["message"] == "It is ready."
+    assert json.loads(line)["logger"] == "workers"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from durable_agents.models.errors import ConfigurationError
-from durable_agents.runtime.settings import SIMULATOR_MODEL, Settings
+from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.simulated import SIMULATOR_MODEL
 
 STARTED = {
     "pid": 1,

@@ -21,6 +21,7 @@ from starters.presence import has_workers
 from tests.commanding import Commands, folder_for_commands, make_namespace
 
 GRACE_S = 2
+WAIT = {"STARTUP_WAIT_S": "600"}  # what waiting cannot mend is not waited for
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,12 @@ async def test_when_the_supervisor_is_killed_its_processes_end_at_once(command: 
     [
         ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "The database does not answer"),
         ({"TEMPORAL_ADDRESS": "127.0.0.1:1", "OPENAI_API_KEY": "x"}, "The Temporal server at"),
-        ({"TEMPORAL_NAMESPACE": "nowhere"}, "The Temporal server at"),
-        ({"STATE_DIR": "nowhere"}, "No database is named. "),
-        ({"SIMULATOR": "off"}, "No model is named. "),
-        ({"MODEL_PRICES": "cheap"}, "MODEL_PRICES"),
-        ({"HEALTH_PORT": "99999"}, "HEALTH_PORT is not usable: "),
-        ({"HEALTH_HOST": "256.1.1.1"}, "The workers' health cannot be shown at 256.1.1.1:"),
+        ({"TEMPORAL_NAMESPACE": "nowhere", **WAIT}, "The Temporal server at"),
+        ({"STATE_DIR": "nowhere", **WAIT}, "No database is named. "),
+        ({"SIMULATOR": "off", **WAIT}, "No model is named. "),
+        ({"MODEL_PRICES": "cheap", **WAIT}, "MODEL_PRICES"),
+        ({"HEALTH_PORT": "99999", **WAIT}, "HEALTH_PORT is not usable: "),
+        ({"HEALTH_HOST": "256.1.1.1", **WAIT}, "The workers' health cannot be shown at 256.1.1.1:"),
     ],
 )
 async def test_workers_that_cannot_start_as_configured_say_why_once(

@@ -12,9 +12,10 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from activities.call_site import call_site
-from durable_agents.agent.asking import Asker, Question
+from durable_agents.agent.asking import Asker
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.prices import Prices
+from durable_agents.agent.question import Question
 from durable_agents.agent.quotas import Quotas, Spending
 from durable_agents.agent.tools import TOOLS
 from durable_agents.db.engine import Database

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from durable_agents.agent.asking import CallSite
 from durable_agents.agent.document_text import MAX_BYTES, ReadDocument, read_document
+from durable_agents.agent.sites import CallSite
 from durable_agents.clients.http import fetch
 from durable_agents.db import library, uploads
 from durable_agents.db.embedding_jobs import vectors_of

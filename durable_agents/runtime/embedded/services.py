@@ -30,7 +30,8 @@ from durable_agents.runtime.embedded.simulator_server import start_simulator
 from durable_agents.runtime.embedded.temporal_server import start_temporal
 from durable_agents.runtime.embedded.watch import Watch
 from durable_agents.runtime.embedded.whole_threads import in_thread
-from durable_agents.runtime.settings import Settings, simulator_values
+from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.simulated import simulator_values
 
 _WORKER_MARGIN_S = 5.0  # beyond the time that a worker gives its own activities to end
 

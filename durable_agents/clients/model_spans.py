@@ -1,0 +1,87 @@
+"""Spans of model calls, after the GenAI conventions of OpenTelemetry.
+
+Names and attributes: https://github.com/open-telemetry/semantic-conventions-genai, `client
+inference` and `client embeddings`. The provider is `openai` for all who speak that API, as the
+conventions advise; `server.address` tells them apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from durable_agents.clients.completion import ChatAnswer
+from durable_agents.models.spans import SPANS, Span, Value, told
+
+PROVIDER = "openai"
+
+
+def model_span(
+    operation: str, model: str, server: tuple[str, int], *, agent: str = "", limit: int = 0
+) -> Span:
+    """The span of one call.
+
+    Args:
+        operation: `chat` or `embeddings`.
+        model: Which model is asked.
+        server: Where, as host and port.
+        agent: Who asks.
+        limit: How many tokens may come out.
+    """
+    if not SPANS.on:
+        return SPANS.span("")
+    attributes: dict[str, Value] = {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": PROVIDER,
+        "gen_ai.request.model": model,
+        "server.address": server[0],
+        "server.port": server[1],
+    }
+    if limit:
+        attributes["gen_ai.request.max_tokens"] = limit
+    if agent:
+        attributes["gen_ai.agent.name"] = agent
+    return SPANS.span(f"{operation} {model}", "client", attributes)
+
+
+def tell_answer(span: Span, answer: ChatAnswer) -> None:
+    """Note what came back."""
+    if not SPANS.on:
+        return
+    reason = "length" if answer.cut else "tool_calls" if answer.calls else "stop"
+    span.tell(
+        {
+            "gen_ai.response.model": answer.model,
+            "gen_ai.response.finish_reasons": [reason],
+            "gen_ai.usage.input_tokens": answer.input_tokens,
+            "gen_ai.usage.output_tokens": answer.output_tokens,
+        }
+    )
+    if SPANS.contents:
+        calls = [_called(call.call_id, call.name, call.arguments) for call in answer.calls]
+        text = answer.text or answer.refusal
+        parts = [{"type": "text", "content": text}, *calls] if text else calls
+        said = {"role": "assistant", "parts": parts, "finish_reason": reason}
+        span.tell({"gen_ai.output.messages": told([said])})
+
+
+def tell_question(span: Span, messages: Sequence[Mapping[str, Any]]) -> None:
+    """Note what was asked, where a setting wants the contents."""
+    if SPANS.contents:
+        span.tell({"gen_ai.input.messages": told([_in_parts(message) for message in messages])})
+
+
+def _called(call_id: str, name: str, arguments: str) -> dict[str, str]:
+    return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
+
+
+def _in_parts(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message of the API as the conventions spell it."""
+    content = message.get("content")
+    if message.get("role") == "tool":
+        answered = {"type": "tool_call_response", "id": message.get("tool_call_id", "")}
+        return {"role": "tool", "parts": [{**answered, "response": content}]}
+    parts: list[dict[str, Any]] = [{"type": "text", "content": content}] if content else []
+    for call in message.get("tool_calls") or ():
+        function = call.get("function", {})
+        given = function.get("name", ""), function.get("arguments", "")
+        parts.append(_called(call.get("id", ""), *given))
+    return {"role": str(message.get("role", "")), "parts": parts}

@@ -1,0 +1,193 @@
+"""Traces: begun for a process by its settings, handed to a collector, flushed at its end.
+
+A collector that is away never holds anything up: spans wait in a queue of bounded length, and what
+does not fit or does not arrive is lost. That is said once, and once when it is over.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
+
+from durable_agents.models.spans import SPANS
+from durable_agents.runtime.telemetry_settings import TelemetrySettings
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+SCOPE = "durable_agents"
+EXPORT_TIMEOUT_S = 10.0
+COMMAND_TIMEOUT_S = 1.0  # about the first pause before another try: there is no other
+FLUSH_S = 2.0  # a process that ends waits so long for its last spans; less than its drain has
+TRACES_PATH = "/v1/traces"
+
+logger = logging.getLogger(__name__)
+
+
+class Tracing:
+    """The traces of this process, from here to `end`.
+
+    Args:
+        settings: Where they go.
+        about: What they say of the process: attributes of the resource.
+        timeout_s: How long one export may take.
+    """
+
+    def __init__(
+        self,
+        settings: TelemetrySettings,
+        about: Mapping[str, str],
+        *,
+        timeout_s: float = EXPORT_TIMEOUT_S,
+    ) -> None:
+        # The library takes 200 ms to load; only who traces waits for that.
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from temporalio.contrib.opentelemetry import (
+            ReplaySafeTracerProvider,
+            create_tracer_provider,
+        )
+
+        exporter = OTLPSpanExporter(
+            endpoint=settings.otel_exporter_otlp_endpoint + TRACES_PATH,
+            headers=_pairs(settings.otel_exporter_otlp_headers.get_secret_value()),
+            timeout=timeout_s,
+        )
+        self.exporter = PatientExporter(exporter, settings.otel_exporter_otlp_endpoint)
+        named = {"service.name": settings.otel_service_name, **about}
+        self._provider = create_tracer_provider(
+            sampler=_sampler(settings),
+            resource=Resource.create({**_pairs(settings.otel_resource_attributes), **named}),
+            shutdown_on_exit=False,  # `end` does it, and within bounds
+        )
+        self._provider.add_span_processor(BatchSpanProcessor(cast("SpanExporter", self.exporter)))
+        if not isinstance(trace.get_tracer_provider(), ReplaySafeTracerProvider):
+            trace.set_tracer_provider(self._provider)  # the SDK's interceptor asks for such a one
+        wanted = settings.otel_instrumentation_genai_capture_message_content
+        SPANS.begin(self._provider.get_tracer(SCOPE), contents=wanted == "true")
+
+    def end(self) -> None:
+        """Send what is left, for two seconds at most; there are no traces from here on."""
+        SPANS.end()
+        # A thread, since the library waits for thirty seconds or for as long as an export takes.
+        ending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(FLUSH_S)
+
+
+def begin_tracing(
+    settings: TelemetrySettings,
+    about: Mapping[str, str] | None = None,
+    *,
+    timeout_s: float = EXPORT_TIMEOUT_S,
+) -> Tracing | None:
+    """Begin the traces of this process, if its settings say where they go."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return None
+    return Tracing(settings, about or {}, timeout_s=timeout_s)
+
+
+@contextmanager
+def traced(settings: TelemetrySettings) -> Generator[None]:
+    """The traces of a command, while it lasts.
+
+    It does not wait for a collector that is away: what is not taken at once is lost.
+    """
+    about = {"durable_agents.roles": "starter"}
+    tracing = begin_tracing(settings, about, timeout_s=COMMAND_TIMEOUT_S)
+    try:
+        yield
+    finally:
+        if tracing is not None:
+            tracing.end()
+
+
+class PatientExporter:
+    """Hands spans on, and says once when nobody takes them.
+
+    Args:
+        inner: Who sends them.
+        address: Where to, for people.
+    """
+
+    def __init__(self, inner: "SpanExporter", address: str) -> None:
+        self._inner = inner
+        self._address = address
+        self._away = False
+        self._reason = ""
+        self.lost: Callable[[int], None] = _uncounted
+        # The library logs each failure, and each span that finds the queue full: we say it once.
+        for name in (type(inner).__module__, "opentelemetry.sdk._shared_internal"):
+            logging.getLogger(name).filters.insert(0, self._heed)
+
+    def export(self, spans: "Sequence[ReadableSpan]") -> "SpanExportResult":
+        """Send some spans; those that are not taken are lost."""
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        result = self._inner.export(spans)
+        if result is SpanExportResult.SUCCESS:
+            if self._away:
+                logger.warning("Spans reach %s again.", self._address)
+            self._away = False
+            return result
+        self.lost(len(spans))
+        if not self._away:
+            logger.warning(
+                "Spans do not reach %s (%s); they are lost until it takes them. The work goes on. "
+                "Check OTEL_EXPORTER_OTLP_ENDPOINT and that the collector runs.",
+                self._address,
+                self._reason or "no answer",
+            )
+        self._away = True
+        return result
+
+    def shutdown(self) -> None:
+        """Close the connections."""
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing waits here."""
+        return True
+
+    def _heed(self, record: logging.LogRecord) -> bool:
+        """Keep what the library says was the reason; nobody is told by it."""
+        if record.name.startswith("opentelemetry.sdk"):
+            if record.levelno == logging.WARNING:  # the queue is full
+                self.lost(1)
+            return False
+        given = record.args if isinstance(record.args, tuple) else ()
+        for said in given:
+            if isinstance(said, Exception):
+                self._reason = type(said).__name__
+            elif isinstance(said, str) and said not in {"spans", ""}:
+                self._reason = said
+        return False
+
+
+def _uncounted(_: int) -> None:
+    """Nobody counts what is lost."""
+
+
+def _sampler(settings: TelemetrySettings) -> "Sampler":
+    from opentelemetry.sdk.trace import sampling
+
+    name, ratio = settings.otel_traces_sampler, settings.otel_traces_sampler_arg
+    roots: dict[str, Sampler] = {
+        "always_on": sampling.ALWAYS_ON,
+        "always_off": sampling.ALWAYS_OFF,
+        "traceidratio": sampling.TraceIdRatioBased(ratio),
+    }
+    root = roots[name.removeprefix("parentbased_")]
+    return sampling.ParentBased(root) if name.startswith("parentbased_") else root
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """What `name=value,other=value` says; values as addresses spell them."""
+    parts = (part.partition("=") for part in text.split(",") if part.strip())
+    return {name.strip(): unquote(value.strip()) for name, _, value in parts}

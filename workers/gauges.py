@@ -1,0 +1,91 @@
+"""Shows how things stand as gauges: asked by one process, now and then, whoever scrapes."""
+
+import asyncio
+import logging
+
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import Client
+from temporalio.common import MetricMeter
+from temporalio.service import RPCError
+
+from durable_agents.db.engine import Database
+from durable_agents.db.standing import PoolStanding, Standing, Waiting, standing
+from durable_agents.models.errors import DurableAgentsError
+
+EVERY_S = 15
+KINDS = ("review", "tool")
+COMPENSATING = "Phase = 'compensating' AND ExecutionStatus = 'Running'"
+
+logger = logging.getLogger(__name__)
+
+
+async def show_gauges_for_ever(client: Client, database: Database, meter: MetricMeter) -> None:
+    """Ask and show, at once and then every 15 seconds; what cannot be asked stays as it was."""
+    gauges = Gauges(meter)
+    while True:
+        try:
+            gauges.show(await standing(database))
+        except (DurableAgentsError, SQLAlchemyError) as error:
+            gauges.database_away()
+            logger.warning("How things stand could not be asked: %s", error)
+        try:
+            gauges.show_compensating((await client.count_workflows(COMPENSATING)).count)
+        except RPCError as error:
+            logger.warning("How many runs compensate could not be asked: %s", error)
+        await asyncio.sleep(EVERY_S)
+
+
+class Gauges:
+    """The gauges of what is in the database and on the server."""
+
+    def __init__(self, meter: MetricMeter) -> None:
+        gauge, timed = meter.create_gauge, meter.create_gauge_float
+        self._up = gauge("durable_agents_database_up", "1 when the database answered, else 0.")
+        self._approvals = gauge("durable_agents_approvals_waiting", "Requests that wait.")
+        self._oldest_approval = timed(
+            "durable_agents_approvals_oldest_seconds", "How long the oldest has waited."
+        )
+        self._jobs = gauge("durable_agents_pool_jobs", "Jobs that are not finished.")
+        self._oldest_job = timed(
+            "durable_agents_pool_oldest_queued_seconds", "How long the oldest job is queued."
+        )
+        self._parallel = gauge(
+            "durable_agents_pool_max_parallelism", "How many jobs may run at once."
+        )
+        self._compensating = gauge("durable_agents_runs_compensating", "Runs that undo.")
+        self._refunds = gauge("durable_agents_refunds_open", "Refunds that are not settled.")
+        self._uncertain = gauge(
+            "durable_agents_notifications_uncertain", "Notifications that were sent or not."
+        )
+        self._pools: set[str] = set()
+
+    def show(self, now: Standing) -> None:
+        """Show how things stand; a pool that is gone has no jobs."""
+        self._up.set(1)
+        for kind in KINDS:
+            waiting = now.approvals.get(kind, Waiting())
+            self._approvals.set(waiting.count, {"kind": kind})
+            self._oldest_approval.set(waiting.oldest_s, {"kind": kind})
+        there = {pool.pool for pool in now.pools}
+        gone = tuple(PoolStanding(name, 0, 0, 0, 0.0, 0) for name in self._pools - there)
+        for pool in (*now.pools, *gone):
+            self._show_pool(pool)
+        self._pools = there
+        self._refunds.set(now.refunds_open)
+        self._uncertain.set(now.notifications_uncertain)
+
+    def _show_pool(self, pool: PoolStanding) -> None:
+        of_pool = {"pool": pool.pool}
+        counts = {"queued": pool.queued, "delayed": pool.delayed, "running": pool.running}
+        for status, count in counts.items():
+            self._jobs.set(count, {**of_pool, "status": status})
+        self._oldest_job.set(pool.oldest_s, of_pool)
+        self._parallel.set(pool.parallel, of_pool)
+
+    def show_compensating(self, runs: int) -> None:
+        """Show how many runs undo what they did."""
+        self._compensating.set(runs)
+
+    def database_away(self) -> None:
+        """Show that the rest is old."""
+        self._up.set(0)
