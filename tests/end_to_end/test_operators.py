@@ -144,4 +144,4 @@ async def test_what_is_kept_of_a_person_is_deleted_with_their_histories(
     async def forgotten() -> bool:
         return [run async for run in commanded.list_workflows(f"UserId = '{user}'")] == []
 
-    await runs.until(forgotten, "the server has forgotten the run", within=20)
+    await runs.until(forgotten, "the server has forgotten the run", within=90)

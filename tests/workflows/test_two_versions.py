@@ -1,9 +1,11 @@
 """Two workers of different versions on one queue, without build ids."""
 
 import secrets
+from functools import partial
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.worker import Worker
 
 from durable_agents.runtime.connection import connect
@@ -27,6 +29,11 @@ def worker(client: Client, workflow: type, counting: Counting) -> Worker:
     )
 
 
+async def is_parked(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether a run has counted and waits to go on."""
+    return await count_of(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED) == 2
+
+
 async def test_a_run_that_meets_code_which_does_not_fit_stands_still_until_code_that_fits_is_back(
     client: Client,
 ) -> None:
@@ -35,12 +42,7 @@ async def test_a_run_that_meets_code_which_does_not_fit_stands_still_until_code_
         handle = await client.start_workflow(
             NAME, ChangedInput(name=name), id=f"{NAME}-{name}", task_queue=QUEUE
         )
-
-        async def is_parked() -> bool:
-            kind = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-            return await count_of(handle, kind) == 2
-
-        await until(is_parked, "the run waits")
+        await until(partial(is_parked, handle), "the run waits")
 
     async with worker(client, After, counting):
         await handle.signal("go")
@@ -75,7 +77,7 @@ async def test_of_two_versions_on_one_queue_the_one_that_fits_finishes_a_run_onc
 ) -> None:
     counting, names = Counting(), [secrets.token_hex(6) for _ in range(2)]
     other = await connect(settings)  # of one client the SDK lets one worker poll a queue
-    async with worker(client, Before, counting), worker(other, After, counting):
+    async with worker(client, Before, counting):
         handles = [
             await client.start_workflow(
                 NAME, ChangedInput(name=name), id=f"{NAME}-{name}", task_queue=QUEUE
@@ -83,14 +85,18 @@ async def test_of_two_versions_on_one_queue_the_one_that_fits_finishes_a_run_onc
             for name in names
         ]
         for handle in handles:
-            await handle.signal("go")
+            await until(partial(is_parked, handle), "each waits, begun by the one that fits")
+        async with worker(other, After, counting):
+            for handle in handles:
+                await handle.signal("go")
 
-        async def has_met_both() -> bool:
-            kind = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-            ended = [(await one.describe()).status != RUNNING for one in handles]
-            return all(ended) or any([await count_of(one, kind) for one in handles])
+            async def has_met_both() -> bool:
+                kind = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+                ended = [(await one.describe()).status != RUNNING for one in handles]
+                return all(ended) or any([await count_of(one, kind) for one in handles])
 
-        await until(has_met_both, "one that does not fit was asked, or none had to be", within=30)
+            what = "one that does not fit was asked, or none had to be"
+            await until(has_met_both, what, within=30)
     async with worker(client, Before, counting):  # by luck alone it might take a minute
         results = [await result_of(handle) for handle in handles]
 
