@@ -20,10 +20,6 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from benchmarks.bench import (
@@ -37,6 +33,7 @@ from benchmarks.bench import (
     worker_process,
 )
 from durable_agents.runtime.connection import connect
+from tests.commanding import make_namespace
 
 SETTLE_S = 6  # until what was traced is sent, which is every 5 s
 NAMES = ("without", "metrics", "metrics and traces")
@@ -128,7 +125,7 @@ class Subject:
 async def _subject(
     stack: AsyncExitStack, parts: Bench, namespace: str, port: int, env: dict[str, str]
 ) -> Subject:
-    await _make_namespace(parts.client, namespace)
+    await make_namespace(parts.client, namespace)
     there = parts.settings.model_copy(update={"temporal_namespace": namespace})
     argv = ["-m", "workers.process", "--metrics-port", str(port), "--number", "1"]
     given = {
@@ -139,24 +136,6 @@ async def _subject(
     }
     worker = await stack.enter_async_context(worker_process(argv, given, ready=True))
     return Subject(worker, await connect(there), port)
-
-
-async def _make_namespace(client: Client, name: str) -> None:
-    """Make a namespace with the search attributes."""
-    await client.workflow_service.register_namespace(
-        RegisterNamespaceRequest(
-            namespace=name, workflow_execution_retention_period=Duration(seconds=24 * 3600)
-        ),
-        retry=True,
-    )
-    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(
-            namespace=name,
-            search_attributes=dict.fromkeys(("Pattern", "UserId", "Phase"), keyword),
-        ),
-        retry=True,
-    )
 
 
 async def _sample(parts: Bench, load: Load, subject: Subject) -> Sample:

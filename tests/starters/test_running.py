@@ -3,30 +3,15 @@
 import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import (
-    ActivityError,
     ApplicationError,
     CancelledError,
-    RetryState,
     TerminatedError,
     TimeoutError,  # noqa: A004 - the SDK names it
     TimeoutType,
 )
 
 from starters.failures import failure_of
-
-
-def of_an_activity(cause: BaseException) -> ActivityError:
-    error = ActivityError(
-        "Activity task failed",
-        scheduled_event_id=1,
-        started_event_id=2,
-        identity="me",
-        activity_type="think",
-        activity_id="think-1",
-        retry_state=RetryState.MAXIMUM_ATTEMPTS_REACHED,
-    )
-    error.__cause__ = cause
-    return error
+from tests.failures import failed_activity
 
 
 def of_ours(message: str, kind: str, cause: BaseException | None = None) -> ApplicationError:
@@ -40,7 +25,7 @@ def of_ours(message: str, kind: str, cause: BaseException | None = None) -> Appl
     [
         (of_ours("No\n such\ttask.", "NotFoundError"), "NotFoundError", "No such task."),
         (
-            of_an_activity(of_ours("No key.", "ModelAuthenticationError")),
+            failed_activity(of_ours("No key.", "ModelAuthenticationError")),
             "ModelAuthenticationError",
             "No key.",
         ),
@@ -50,7 +35,7 @@ def of_ours(message: str, kind: str, cause: BaseException | None = None) -> Appl
             "Too late.",
         ),
         (
-            of_an_activity(
+            failed_activity(
                 TimeoutError(
                     "activity Heartbeat timeout",
                     type=TimeoutType.HEARTBEAT,

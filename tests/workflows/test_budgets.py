@@ -1,13 +1,14 @@
 """What counts of a model call against the budget of its run."""
 
 import pytest
-from temporalio.exceptions import ActivityError, ApplicationError, RetryState
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from durable_agents.agent.budget import Allowance, Budget
 from durable_agents.models.errors import BudgetExceededError
 from durable_agents.models.status import Usage
 from durable_agents.runtime.activity_interceptor import as_application_error
 from durable_agents.runtime.converter import DATA_CONVERTER
+from tests.failures import failed_activity
 from workflows.budgets import Answered, within
 from workflows.flow import Flow
 
@@ -22,17 +23,7 @@ def failed_for_good(usage: Usage) -> ActivityError:
     raised = as_application_error(error)
     details = converter.from_payloads(converter.to_payloads(raised.details))
     cause = ApplicationError(raised.message, *details, type=raised.type, non_retryable=True)
-    failure = ActivityError(
-        "Activity task failed",
-        scheduled_event_id=1,
-        started_event_id=2,
-        identity="w",
-        activity_type="think",
-        activity_id="think-1",
-        retry_state=RetryState.NON_RETRYABLE_FAILURE,
-    )
-    failure.__cause__ = cause
-    return failure
+    return failed_activity(cause)
 
 
 @pytest.mark.parametrize("paid", [PAID, Usage()])

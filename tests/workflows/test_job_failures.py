@@ -4,7 +4,6 @@ import pytest
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
-    RetryState,
     TimeoutType,
     WorkflowAlreadyStartedError,
 )
@@ -12,32 +11,19 @@ from temporalio.exceptions import TimeoutError as TimeoutFailure
 
 from durable_agents.models.errors import DatabaseUnavailableError
 from durable_agents.models.jobs import ClaimedJob
+from tests.failures import failed_activity
 from workflows.job_failures import failure_of
 
 JOB = ClaimedJob(job_id=1, fence=2, kind="noop", timeout_s=30)
 
 
-def activity_failed(cause: BaseException) -> ActivityError:
-    error = ActivityError(
-        "x",
-        scheduled_event_id=1,
-        started_event_id=2,
-        identity="",
-        activity_type="noop",
-        activity_id="job-1",
-        retry_state=RetryState.MAXIMUM_ATTEMPTS_REACHED,
-    )
-    error.__cause__ = cause
-    return error
-
-
 def timed_out(kind: TimeoutType) -> ActivityError:
-    return activity_failed(TimeoutFailure("x", type=kind, last_heartbeat_details=[]))
+    return failed_activity(TimeoutFailure("x", type=kind, last_heartbeat_details=[]))
 
 
 def outage() -> ActivityError:
     said = "The database does not answer: refused."
-    return activity_failed(ApplicationError(said, type=DatabaseUnavailableError.__name__))
+    return failed_activity(ApplicationError(said, type=DatabaseUnavailableError.__name__))
 
 
 @pytest.mark.parametrize(
