@@ -22,7 +22,7 @@ from durable_agents.db.observations import add_observation
 from durable_agents.db.threads import find_message
 from durable_agents.models.conversation import ToolCallInput, ToolOutcome
 from durable_agents.models.errors import FinalError, InputError, NotFoundError
-from durable_agents.models.spans import SPANS, Span, error_type_of, told
+from durable_agents.models.spans import SPANS, Span, as_json, error_type_of, told
 
 EDITED = "\n[A person changed the arguments of this call before it was made: {0}]"
 
@@ -107,9 +107,8 @@ class ToolActivities:
             content, outcome = render_result(tool, f"Error: {error.message}"), type(error).__name__
             span.failed(outcome)
         if SPANS.contents:
-            span.tell(
-                {"gen_ai.tool.call.arguments": told(text), "gen_ai.tool.call.result": told(content)}
-            )
+            given = {"gen_ai.tool.call.arguments": told(as_json(text))}
+            span.tell({**given, "gen_ai.tool.call.result": told(content)})
         async with self._database.statement() as connection:
             await add_observation(
                 connection, step, answers=call.message, call=call.index, content=content

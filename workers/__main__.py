@@ -1,6 +1,7 @@
 """`python -m workers`: run worker processes as a service.
 
-SIGTERM and SIGINT drain: what runs is finished within the grace period, nothing new is begun.
+SIGTERM, SIGINT and SIGHUP drain: what runs is finished within the grace period, nothing new is
+begun.
 Under systemd (`Type=notify`) it says when every process polls, how they are, and that it ends.
 """
 
@@ -8,10 +9,11 @@ import argparse
 import asyncio
 import contextlib
 import errno
+import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
@@ -23,6 +25,9 @@ from workers.announcing import Announcer
 from workers.health import application
 from workers.roles import EXIT_CONFIGURATION, ROLES
 from workers.supervisor import Supervisor
+
+MOST_BY_CORE = 8  # one is busy with a core; those that wait for models leave room for others
+FEW_PROCESSES = 16  # may be had on any machine
 
 
 async def serve(settings: Settings, roles: Sequence[str], processes: int) -> int:
@@ -41,9 +46,7 @@ async def serve(settings: Settings, roles: Sequence[str], processes: int) -> int
     supervisor = Supervisor(roles, processes=processes, grace_s=grace_s)
     announcer = Announcer(manager, supervisor, roles, grace_s=grace_s)
     supervisor.on_change = announcer.changed
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, supervisor.stop)
+    drain_when_told(asyncio.get_running_loop(), supervisor.stop)
     server = _HealthServer(
         uvicorn.Config(
             application(supervisor, settings.worker_build_id, roles),
@@ -65,6 +68,14 @@ async def serve(settings: Settings, roles: Sequence[str], processes: int) -> int
         living.cancel()
         server.should_exit = True
         await page
+
+
+def drain_when_told(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Drain on the signals that ask for the end, that of a terminal which is closed among them."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue  # `nohup` has it outlive its terminal
+        loop.add_signal_handler(number, stop)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -96,6 +107,11 @@ class _HealthServer(uvicorn.Server):
         yield
 
 
+def most_processes() -> int:
+    """How many processes may be asked for; more would only take memory from each other."""
+    return max(MOST_BY_CORE * (os.cpu_count() or 1), FEW_PROCESSES)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the arguments and run; the exit code is 2 when workers cannot start as configured.
 
@@ -105,8 +121,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--role", action="append", choices=ROLES, help="all when left out")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args(argv)
-    if given.processes < 1:
-        parser.error("--processes takes a number from 1")
+    most = most_processes()
+    if not 1 <= given.processes <= most:
+        parser.error(f"--processes takes a number from 1 to {most} on this machine")
     try:
         settings = Settings.load()
         logs.configure(level=settings.log_level, form=settings.log_format)

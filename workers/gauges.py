@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
@@ -9,10 +10,18 @@ from temporalio.common import MetricMeter
 from temporalio.service import RPCError
 
 from durable_agents.db.engine import Database
-from durable_agents.db.standing import PoolStanding, Standing, Waiting, standing
+from durable_agents.db.standing import (
+    MOST_POOLS,
+    OTHERS,
+    PoolStanding,
+    Standing,
+    Waiting,
+    standing,
+)
 from durable_agents.models.errors import DurableAgentsError
 
 EVERY_S = 15
+MOST_NAMED = 4 * MOST_POOLS  # by one process in its life: what was shown once is shown for ever
 KINDS = ("review", "tool")
 COMPENSATING = "Phase = 'compensating' AND ExecutionStatus = 'Running'"
 
@@ -58,6 +67,7 @@ class Gauges:
             "durable_agents_notifications_uncertain", "Notifications that were sent or not."
         )
         self._pools: set[str] = set()
+        self._named: set[str] = set()
 
     def show(self, now: Standing) -> None:
         """Show how things stand; a pool that is gone has no jobs."""
@@ -66,13 +76,23 @@ class Gauges:
             waiting = now.approvals.get(kind, Waiting())
             self._approvals.set(waiting.count, {"kind": kind})
             self._oldest_approval.set(waiting.oldest_s, {"kind": kind})
-        there = {pool.pool for pool in now.pools}
+        pools = self._as_named(now.pools)
+        there = {pool.pool for pool in pools}
         gone = tuple(PoolStanding(name, 0, 0, 0, 0.0, 0) for name in self._pools - there)
-        for pool in (*now.pools, *gone):
+        for pool in (*pools, *gone):
             self._show_pool(pool)
         self._pools = there
         self._refunds.set(now.refunds_open)
         self._uncertain.set(now.notifications_uncertain)
+
+    def _as_named(self, pools: Sequence[PoolStanding]) -> tuple[PoolStanding, ...]:
+        """The pools by their names; those that come when enough are named are among the others."""
+        room = MOST_NAMED - len(self._named)
+        new = [one.pool for one in pools if one.pool not in {OTHERS, *self._named}]
+        self._named.update(new[: max(room, 0)])
+        others = [one for one in pools if one.pool not in self._named]
+        named = [one for one in pools if one.pool in self._named]
+        return (*named, _together(others)) if others else tuple(named)
 
     def _show_pool(self, pool: PoolStanding) -> None:
         of_pool = {"pool": pool.pool}
@@ -89,3 +109,15 @@ class Gauges:
     def database_away(self) -> None:
         """Show that the rest is old."""
         self._up.set(0)
+
+
+def _together(pools: Sequence[PoolStanding]) -> PoolStanding:
+    """Several pools as one."""
+    return PoolStanding(
+        OTHERS,
+        queued=sum(one.queued for one in pools),
+        delayed=sum(one.delayed for one in pools),
+        running=sum(one.running for one in pools),
+        oldest_s=max(one.oldest_s for one in pools),
+        parallel=sum(one.parallel for one in pools),
+    )

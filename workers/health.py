@@ -55,7 +55,7 @@ def application(supervisor: Supervisor, build_id: str = "", roles: Sequence[str]
 
 
 async def _scrape(children: Sequence[Child]) -> list[tuple[str, str]]:
-    """The metrics of the processes that answer, with the number of each."""
+    """The metrics of the processes that answer as they should, with the number of each."""
     async with httpx2.AsyncClient(timeout=SCRAPE_TIMEOUT_S, trust_env=False) as http:
         answers = await asyncio.gather(
             *(http.get(f"http://127.0.0.1:{child.metrics_port}/metrics") for child in children),
@@ -64,7 +64,7 @@ async def _scrape(children: Sequence[Child]) -> list[tuple[str, str]]:
     return [
         (str(child.number), answer.text)
         for child, answer in zip(children, answers, strict=True)
-        if isinstance(answer, httpx2.Response)
+        if isinstance(answer, httpx2.Response) and answer.is_success
     ]
 
 

@@ -38,11 +38,12 @@ from workers.pool_reconciler import reconcile_pools_for_ever
 from workers.reconciler import reconcile_for_ever
 from workers.registry import RoleSpec, specs_of
 from workers.resources import Resources
-from workers.roles import EXIT_CONFIGURATION, READY, REFUSED, ROLES, WAITING, Role
+from workers.roles import ALIVE, EXIT_CONFIGURATION, READY, REFUSED, ROLES, WAITING, Role
 from workers.telemetry import Telemetry
 from workers.versioning import deployment_of, warn_until_served
 
 HEARTBEAT_EVERY = timedelta(seconds=2)  # the SDK would hold heartbeats back for four seconds
+ALIVE_EVERY_S = 5
 
 
 def build_workers(
@@ -157,7 +158,8 @@ def _background(
     group: asyncio.TaskGroup, client: Client, resources: Resources, roles: Sequence[Role]
 ) -> list[asyncio.Task[None]]:
     """What a process does beside its workers."""
-    started = [group.create_task(warn_until_served(client, resources.settings))]
+    started = [group.create_task(give_signs_of_life())]
+    started.append(group.create_task(warn_until_served(client, resources.settings)))
     if "workflows" in roles:
         started.append(group.create_task(reconcile_for_ever(client, resources.database)))
         started.append(group.create_task(collect_for_ever(client, resources.database)))
@@ -168,6 +170,13 @@ def _background(
         again = resend_at_start(resources.database, resources.notifier)
         started.append(group.create_task(again))
     return started
+
+
+async def give_signs_of_life(*, every_s: float = ALIVE_EVERY_S) -> None:
+    """Tell the supervisor for as long as this loop turns that it does; never before it is ready."""
+    while True:
+        await asyncio.sleep(every_s)
+        _tell(ALIVE, "")
 
 
 async def _first(stop: asyncio.Event, running: Sequence[asyncio.Future[Any]]) -> None:

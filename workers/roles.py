@@ -17,5 +17,8 @@ REFUSED = "refused: "
 WAITING = "waiting: "
 """What it says, before the reason, each time that it finds a part not there yet."""
 
+ALIVE = "alive"
+"""What it says now and then once it polls: its loop turns."""
+
 EXIT_CONFIGURATION = 2
 """How a process ends that cannot start as configured: starting it again would not help."""

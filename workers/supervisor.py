@@ -9,18 +9,21 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from durable_agents.runtime.logs import tell
 from durable_agents.runtime.startup import EXIT_TRY_LATER
-from workers.roles import EXIT_CONFIGURATION, READY, REFUSED, WAITING
+from workers.roles import ALIVE, EXIT_CONFIGURATION, READY, REFUSED, WAITING
 
 PROGRAM = (sys.executable, "-m", "workers.process")
 RESTARTS_ALLOWED = 5  # within RESTARTS_WITHIN_S; more is a fault that a restart does not mend
 RESTARTS_WITHIN_S = 60
 RESTART_AFTER_S = 0.5  # doubled with each restart that is not long ago
 DRAIN_MARGIN_S = 5
+EXIT_NOT_STARTED = 71  # `EX_OSERR`: the system has no room for another process
+SILENT_S = 60  # beyond a drain: a process that gives no sign of life for so long hangs
+LOOK_EVERY_S = 5
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Child:
     process: Process | None = None
     ready: bool = False
     ever_ready: bool = False
+    silent_s: float = 0  # since it was heard of last
     restarts: deque[float] = field(default_factory=deque[float])
 
 
@@ -87,13 +91,34 @@ class Supervisor:
         """
         keepers = [asyncio.ensure_future(self._keep(child)) for child in self.children]
         told = asyncio.ensure_future(self._stopping.wait())
+        watching = asyncio.ensure_future(self._end_what_hangs())
         await asyncio.wait({told, *keepers}, return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
+        watching.cancel()
         self.on_change()
         await asyncio.gather(*(self._drain(child) for child in self.children))
         await asyncio.gather(*keepers)
         told.cancel()
         return self.exit_code
+
+    async def _end_what_hangs(self) -> None:
+        """End processes that poll and give no sign of life; they are then started again.
+
+        Time is counted in turns of this loop: while the machine sleeps, none of them hangs.
+        """
+        allowed_s = SILENT_S + self._grace_s  # one that drains gives no signs
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for child in self.children:
+                child.silent_s += LOOK_EVERY_S
+                if child.ready and child.process and child.silent_s > allowed_s:
+                    self._complain(
+                        f"Worker process {child.number} gave no sign of life for "
+                        f"{child.silent_s:g} s and is ended."
+                    )
+                    child.silent_s = 0
+                    with contextlib.suppress(ProcessLookupError):
+                        child.process.kill()
 
     async def _keep(self, child: Child) -> None:
         """Start a process, and again when it dies, until that is no use."""
@@ -117,8 +142,30 @@ class Supervisor:
 
     async def _live(self, child: Child) -> int:
         """Run a process once; gives its exit code."""
+        try:
+            process = await self._start(child)
+        except OSError as error:
+            self._complain(f"Worker process {child.number} cannot be started: {error.strerror}.")
+            return EXIT_NOT_STARTED
+        child.process = process
+        if self._stopping.is_set():
+            process.kill()  # `_drain` saw the one before; this one has not begun anything
+        assert process.stdout is not None  # noqa: S101 - asked for
+        async for line in _lines(process.stdout):
+            child.silent_s = 0
+            self._hear(child, process.pid, line)
+        code = await process.wait()
+        child.ready = False
+        return code
+
+    async def _start(self, child: Child) -> Process:
+        """Start a process.
+
+        Raises:
+            OSError: The system does not let us.
+        """
         child.metrics_port = _free_port()
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *self._program,
             "--roles",
             ",".join(self._roles),
@@ -130,26 +177,21 @@ class Supervisor:
             stdout=PIPE,
             start_new_session=True,  # Ctrl-C goes to the supervisor, which drains
         )
-        child.process = process
-        if self._stopping.is_set():
-            process.kill()  # `_drain` saw the one before; this one has not begun anything
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        async for line in process.stdout:
-            told = line.decode(errors="replace").rstrip()
-            if told == READY:
-                child.ready = child.ever_ready = True
-                _say(f"Worker process {child.number} is ready (pid {process.pid}).")
-                self._became_ready()
-            elif told.startswith(WAITING):
-                self._wait(told.removeprefix(WAITING))
-            elif told.startswith(REFUSED):
-                self._refuse(told.removeprefix(REFUSED))
-            else:
-                sys.stdout.buffer.write(line)
-                sys.stdout.flush()
-        code = await process.wait()
-        child.ready = False
-        return code
+
+    def _hear(self, child: Child, pid: int, line: bytes) -> None:
+        """Take in what a process says; what is not meant for us goes on to standard output."""
+        told = line.decode(errors="replace").rstrip()
+        if told == READY:
+            child.ready = child.ever_ready = True
+            _say(f"Worker process {child.number} is ready (pid {pid}).")
+            self._became_ready()
+        elif told.startswith(WAITING):
+            self._wait(told.removeprefix(WAITING))
+        elif told.startswith(REFUSED):
+            self._refuse(told.removeprefix(REFUSED))
+        elif told != ALIVE and sys.stdout is not None:
+            with contextlib.suppress(OSError):  # nobody reads it, or the disk is full
+                os.write(sys.stdout.fileno(), line)
 
     def _refuse(self, reason: str) -> None:
         """Say why processes cannot start, once for all of them."""
@@ -210,6 +252,18 @@ def _nobody_listens() -> None:
 
 def _say(sentence: str) -> None:
     tell(sentence, name=__name__)
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncGenerator[bytes]:
+    """Every line; of one that is too long to be meant for us, the beginning is left out."""
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:
+            continue
+        if not line:
+            return
+        yield line
 
 
 def _free_port() -> int:

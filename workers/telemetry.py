@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from temporalio.common import MetricMeter
 from temporalio.runtime import (
@@ -36,7 +35,7 @@ class Telemetry:
             roles: What the process runs.
             metrics_port: Where its metrics are shown on loopback; 0 shows none.
         """
-        return cls(_core(metrics_port), begin_tracing(settings, about(settings, roles)))
+        return cls(_core(metrics_port), begin_tracing(settings, roles))
 
     @property
     def meter(self) -> MetricMeter:
@@ -52,16 +51,6 @@ class Telemetry:
         """Send what is left of the traces."""
         if self.tracing is not None:
             self.tracing.end()
-
-
-def about(settings: Settings, roles: Sequence[str]) -> dict[str, str]:
-    """What traces say of the process that made them."""
-    return {
-        "service.version": version("durable-agents"),
-        "durable_agents.roles": ",".join(roles),
-        "durable_agents.build_id": settings.worker_build_id,
-        "temporal.namespace": settings.temporal_namespace,
-    }
 
 
 def _core(metrics_port: int) -> Runtime:

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.conversation import ConversationActivities
     from activities.thinking import ThinkingActivities
     from durable_agents.agent.budget import Allowance, Budget
+    from durable_agents.agent.catalogue import AGENTS
     from durable_agents.agent.model_queues import queue_of
     from durable_agents.models.conversation import (
         FailedCall,
@@ -132,7 +133,10 @@ class AgentLoop:
 
     def traced(self) -> Span:
         """Where there are traces, put what is done inside under the agent's name."""
-        attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": self._agent}
+        attributes = {"gen_ai.operation.name": "invoke_agent"}
+        if self._agent not in AGENTS:  # what a request says is anybody's text
+            return SPANS.span("invoke_agent", attributes=attributes)
+        attributes["gen_ai.agent.name"] = self._agent
         return SPANS.span(f"invoke_agent {self._agent}", attributes=attributes)
 
     async def think(self) -> Thought:

@@ -5,7 +5,7 @@ import math
 from collections import deque
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -24,6 +24,9 @@ Result = TypeVar("Result")
 
 class Flow:
     """Base of the workflows: keeps where a run is and ends it at its deadline."""
+
+    has_own_trace: ClassVar[bool] = False
+    """Whether each run is a trace of its own, linked to that of what started it."""
 
     def __init__(self) -> None:
         self._state: State = "running"

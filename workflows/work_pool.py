@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.pool import PoolActivities
     from durable_agents.models import queues
     from durable_agents.models.jobs import WORKFLOW_KIND, ClaimedJob, JobRun, Telling
+    from durable_agents.models.spans import SPANS
     from durable_agents.models.work_pool import (
         CancelJob,
         ClaimInput,
@@ -45,6 +46,8 @@ class PoolLaneWorkflow(Flow):
     runs), and the query `status`. A lane that is cancelled or terminated leaves its job to
     others.
     """
+
+    has_own_trace = True  # it works for others than who woke it, and goes on for days
 
     def __init__(self) -> None:
         """Begin with nothing to do and nothing to report."""
@@ -161,6 +164,11 @@ class PoolLaneWorkflow(Flow):
             self._to_stop.discard(job.job_id)
 
     async def _try(self, job: ClaimedJob, request: PoolLaneInput, claim: str) -> LaneReport:
+        place = {"durable_agents.pool": request.pool, "durable_agents.job": job.job_id}
+        with SPANS.span("RunJob", attributes=place, apart=True):
+            return await self._work(job, request, claim)
+
+    async def _work(self, job: ClaimedJob, request: PoolLaneInput, claim: str) -> LaneReport:
         if job.kind.startswith(WORKFLOW_KIND):
             result = await run_job_workflow(job, request.pool)
             return LaneReport(job_id=job.job_id, fence=job.fence, outcome="done", result=result)

@@ -4,6 +4,14 @@
 set -eu
 namespace=${TEMPORAL_NAMESPACE:-default}
 
+# Its port is open before it serves.
+tries=60
+until temporal operator cluster health >/dev/null 2>&1; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || { echo "The server at ${TEMPORAL_ADDRESS:-} does not serve." >&2; exit 1; }
+    sleep 1
+done
+
 temporal operator namespace describe --namespace "$namespace" >/dev/null 2>&1 \
     || temporal operator namespace create --namespace "$namespace" --retention 30d
 

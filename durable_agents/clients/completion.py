@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 MAX_ANSWER_CHARS = 100_000
 MAX_NAME_CHARS = 200
 MAX_CALLS = 16  # in one answer; more is a model that has lost its way, and is left out
+REASONS = frozenset({"stop", "length", "tool_calls", "content_filter"})
 MAX_TOKENS = 2**31 - 1  # what the table of usage holds
 
 
@@ -25,7 +26,7 @@ class RequestedCall:
 
 @dataclass(frozen=True)
 class ChatAnswer:
-    """What the model said. `cut` tells that it ran into the limit of tokens."""
+    """What the model said, and why it ended. `cut`: it ran into the limit of tokens."""
 
     text: str
     calls: tuple[RequestedCall, ...]
@@ -34,6 +35,7 @@ class ChatAnswer:
     model: str
     input_tokens: int
     output_tokens: int
+    ended: str = "stop"
 
 
 class _Function(BaseModel):
@@ -93,7 +95,15 @@ def read_answer(content: bytes, model: str) -> ChatAnswer:
         model=(completion.model or model)[:MAX_NAME_CHARS],
         input_tokens=_bounded(tokens.prompt_tokens),
         output_tokens=_bounded(tokens.completion_tokens),
+        ended=_ended(choice),
     )
+
+
+def _ended(choice: _Choice) -> str:
+    """Why the answer ended: as the server says, if it says what the API knows."""
+    if choice.finish_reason in REASONS:
+        return choice.finish_reason
+    return "tool_calls" if choice.message.tool_calls else "stop"
 
 
 def _read(content: bytes) -> _Completion:

@@ -16,7 +16,7 @@ import httpx2
 import openai
 from pydantic import BaseModel
 
-from durable_agents.clients.model_spans import model_span
+from durable_agents.clients.model_spans import model_span, tell_vectors
 from durable_agents.clients.openai_server import CONNECT_TIMEOUT_S, OpenAIServer
 from durable_agents.models.errors import ModelUnavailableError
 
@@ -65,7 +65,7 @@ class EmbeddingClient:
         """
         with model_span("embeddings", self.model, self._server.place) as span:
             found = await self._embed(texts, timeout_s)
-            span.tell({"gen_ai.usage.input_tokens": found.input_tokens})
+            tell_vectors(span, len(found.vectors[0]), found.input_tokens)
         return found
 
     async def _embed(self, texts: Sequence[str], timeout_s: float) -> Embeddings:

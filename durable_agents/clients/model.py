@@ -97,7 +97,10 @@ class ModelClient:
             ModelRequestError: Any other refusal.
         """
         place, limit = self._server.place, request.max_output_tokens
-        with model_span("chat", request.model, place, agent=request.agent, limit=limit) as span:
+        form = request.response_format is not None
+        with model_span(
+            "chat", request.model, place, agent=request.agent, limit=limit, as_object=form
+        ) as span:
             tell_question(span, request.messages)
             answer = await self._chat(request)
             tell_answer(span, answer)

@@ -9,13 +9,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durable_agents.clients.completion import ChatAnswer
-from durable_agents.models.spans import SPANS, Span, Value, told
+from durable_agents.models.spans import SPANS, Span, Value, as_json, told
 
 PROVIDER = "openai"
+LATEST = 30  # messages that are told of a long conversation, beside the instructions
 
 
 def model_span(
-    operation: str, model: str, server: tuple[str, int], *, agent: str = "", limit: int = 0
+    operation: str,
+    model: str,
+    server: tuple[str, int],
+    *,
+    agent: str = "",
+    limit: int = 0,
+    as_object: bool = False,
 ) -> Span:
     """The span of one call.
 
@@ -25,6 +32,7 @@ def model_span(
         server: Where, as host and port.
         agent: Who asks.
         limit: How many tokens may come out.
+        as_object: Whether the answer is to be JSON.
     """
     if not SPANS.on:
         return SPANS.span("")
@@ -39,6 +47,8 @@ def model_span(
         attributes["gen_ai.request.max_tokens"] = limit
     if agent:
         attributes["gen_ai.agent.name"] = agent
+    if as_object:
+        attributes["gen_ai.output.type"] = "json"
     return SPANS.span(f"{operation} {model}", "client", attributes)
 
 
@@ -46,7 +56,7 @@ def tell_answer(span: Span, answer: ChatAnswer) -> None:
     """Note what came back."""
     if not SPANS.on:
         return
-    reason = "length" if answer.cut else "tool_calls" if answer.calls else "stop"
+    reason = "length" if answer.cut else answer.ended
     span.tell(
         {
             "gen_ai.response.model": answer.model,
@@ -59,18 +69,31 @@ def tell_answer(span: Span, answer: ChatAnswer) -> None:
         calls = [_called(call.call_id, call.name, call.arguments) for call in answer.calls]
         text = answer.text or answer.refusal
         parts = [{"type": "text", "content": text}, *calls] if text else calls
-        said = {"role": "assistant", "parts": parts, "finish_reason": reason}
+        ended = "tool_call" if reason == "tool_calls" else reason  # as messages spell it
+        said = {"role": "assistant", "parts": parts, "finish_reason": ended}
         span.tell({"gen_ai.output.messages": told([said])})
+
+
+def tell_vectors(span: Span, dimension: int, tokens: int) -> None:
+    """Note what came of a call for vectors, which are asked for as base64."""
+    span.tell(
+        {
+            "gen_ai.request.encoding_formats": ["base64"],
+            "gen_ai.embeddings.dimension.count": dimension,
+            "gen_ai.usage.input_tokens": tokens,
+        }
+    )
 
 
 def tell_question(span: Span, messages: Sequence[Mapping[str, Any]]) -> None:
     """Note what was asked, where a setting wants the contents."""
     if SPANS.contents:
-        span.tell({"gen_ai.input.messages": told([_in_parts(message) for message in messages])})
+        shown = (*messages[:1], *messages[1:][-LATEST:])
+        span.tell({"gen_ai.input.messages": told([_in_parts(message) for message in shown])})
 
 
-def _called(call_id: str, name: str, arguments: str) -> dict[str, str]:
-    return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
+def _called(call_id: str, name: str, arguments: str) -> dict[str, Any]:
+    return {"type": "tool_call", "id": call_id, "name": name, "arguments": as_json(arguments)}
 
 
 def _in_parts(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from psycopg.errors import IdleInTransactionSessionTimeout
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -43,17 +43,7 @@ class Database:
         pool_size: int = 10,
         idle_in_transaction_s: float = IDLE_IN_TRANSACTION_S,
     ) -> None:
-        try:
-            parsed = make_url(url)
-        except (ArgumentError, ValueError) as error:
-            raise ConfigurationError(
-                "DATABASE_URL cannot be read: give it as postgresql://USER:PASSWORD@HOST/NAME."
-            ) from error
-        if not parsed.drivername.startswith("postgres"):
-            raise ConfigurationError(
-                f"DATABASE_URL names {parsed.drivername}, but only PostgreSQL is supported."
-            )
-        self.url = parsed.set(drivername="postgresql+psycopg")
+        self.url = _address(url)
         options = (
             f"-c statement_timeout={STATEMENT_TIMEOUT_MS} "
             f"-c idle_in_transaction_session_timeout={int(idle_in_transaction_s * 1000)}"
@@ -103,6 +93,30 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+def _address(url: str) -> URL:
+    """The address of a database, for the driver.
+
+    Raises:
+        ConfigurationError: It is not one of PostgreSQL.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError(
+            "DATABASE_URL cannot be read: give it as postgresql://USER:PASSWORD@HOST/NAME."
+        ) from error
+    if not parsed.drivername.startswith("postgres"):
+        raise ConfigurationError(
+            f"DATABASE_URL names {parsed.drivername}, but only PostgreSQL is supported."
+        )
+    if "@" in (parsed.host or ""):  # and so a part of the password, which no message may show
+        raise ConfigurationError(
+            "DATABASE_URL cannot be read: it has more than one @. Write that of the password "
+            "as %40, or leave the password out and set PGPASSWORD."
+        )
+    return parsed.set(drivername="postgresql+psycopg")
 
 
 @contextmanager

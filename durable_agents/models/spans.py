@@ -5,14 +5,13 @@ and nowhere else. Spans name things and count; what people and models said is in
 setting asks for it, without secrets.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 from durable_agents.models.redaction import SECRETS
 
@@ -28,6 +27,7 @@ Value = str | int | float | bool | Sequence[str]
 
 LONGEST_CONTENT = 8000  # characters of each text that is told
 CUT = " [...]"
+UNTOLD = "(what cannot be told)"
 
 
 class Span(Protocol):
@@ -71,31 +71,39 @@ class _Nothing:
 class _Timed:
     """A span that is recorded."""
 
-    def __init__(self, tracer: "Tracer", name: str, kind: Kind, given: Mapping[str, Value]) -> None:
+    def __init__(
+        self, tracer: "Tracer", name: str, kind: Kind, given: Mapping[str, Value], *, apart: bool
+    ) -> None:
         self._tracer, self._name, self._kind, self._given = tracer, name, kind, given
+        self._apart = apart
         self._span: Recorded | None = None
         self._token: Token[Context] | None = None
 
     def __enter__(self) -> Span:
         from opentelemetry import context, trace
 
-        kind = trace.SpanKind[self._kind.upper()]
+        current = trace.get_current_span().get_span_context()
+        under = context.Context() if self._apart else None  # None: under what is current
         self._span = self._tracer.start_span(
             self._name,
-            kind=kind,
+            context=under,
+            kind=trace.SpanKind[self._kind.upper()],
             attributes=self._given,
+            links=[trace.Link(current)] if self._apart and current.is_valid else None,
             record_exception=False,
             set_status_on_exception=False,
         )
-        self._token = context.attach(trace.set_span_in_context(self._span))
+        self._token = context.attach(trace.set_span_in_context(self._span, under))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, *_: object
     ) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not is_cancelled_exception(error):
             self.failed(error_type_of(error))
-        if self._span is not None and not _is_tried_again(error):
+        # A run whose memory is collected does not end: another replay will end its spans.
+        is_dropped = isinstance(error, GeneratorExit)
+        if self._span is not None and not is_dropped and not _is_tried_again(error):
             self._span.end()
         # A workflow that is dropped from memory leaves its blocks wherever that happens.
         with suppress(ValueError):
@@ -135,12 +143,17 @@ class Spans:
         self._tracer, self.contents = None, False
 
     def span(
-        self, name: str, kind: Kind = "internal", attributes: Mapping[str, Value] | None = None
+        self,
+        name: str,
+        kind: Kind = "internal",
+        attributes: Mapping[str, Value] | None = None,
+        *,
+        apart: bool = False,
     ) -> Span:
-        """A span under the one that is current."""
+        """A span under the one that is current; `apart` begins a trace that is linked to it."""
         if self._tracer is None:
             return _NOTHING
-        return _Timed(self._tracer, name, kind, attributes or {})
+        return _Timed(self._tracer, name, kind, attributes or {}, apart=apart)
 
     def ids(self) -> dict[str, str]:
         """The ids of the current trace and span, in hexadecimal; empty where there is none."""
@@ -168,13 +181,32 @@ def _is_tried_again(error: BaseException | None) -> bool:
 
 
 def told(value: Any) -> str:
-    """What people or models said, for an attribute: as JSON, bounded, without secrets."""
-    return SECRETS.redact(json.dumps(_bounded(value), ensure_ascii=False))
+    """What people or models said, for an attribute: text or JSON, bounded, without secrets.
+
+    Whatever was said, telling it fails nothing.
+    """
+    try:
+        bounded = _bounded(value)
+        text = bounded if isinstance(bounded, str) else json.dumps(bounded, ensure_ascii=False)
+    except (RecursionError, TypeError, ValueError):
+        return UNTOLD
+    # Half of a surrogate pair would cost all the spans that are sent with this one.
+    return SECRETS.redact(text.encode("utf-8", "replace").decode())
+
+
+def as_json(text: str) -> Any:
+    """What a text says as JSON, to be told; the text itself where it is none."""
+    try:
+        return json.loads(text)
+    except (RecursionError, ValueError):
+        return text
 
 
 def _bounded(value: Any) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= LONGEST_CONTENT else value[:LONGEST_CONTENT] + CUT
+        if len(value) <= LONGEST_CONTENT:
+            return value
+        return SECRETS.redact(value)[:LONGEST_CONTENT] + CUT  # before a secret is cut in two
     if isinstance(value, Mapping):
         return {str(name): _bounded(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
     if isinstance(value, list | tuple):
@@ -189,6 +221,6 @@ def error_type_of(error: BaseException) -> str:
             break
         error = error.cause
     named = error.type if isinstance(error, ApplicationError) else None
-    if isinstance(error, asyncio.CancelledError):
+    if is_cancelled_exception(error):
         return "cancelled"
     return named or type(error).__name__

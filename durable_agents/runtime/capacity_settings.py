@@ -13,6 +13,8 @@ The SDK's core stays a little below its targets, by 0.05 for memory: less than 0
 
 LEAST_POLLERS = 2  # of workflow tasks: one is for runs that are in the cache
 MOST_POLLERS = 100  # more polls of one process than a server should have to hold open
+MOST_SLOTS = 10_000  # each of workflow tasks may have a thread
+MOST_CACHED = 100_000  # runs: the core makes room for all of them at its start
 
 
 def _pollers(given: object) -> object:
@@ -39,9 +41,10 @@ class CapacitySettings(BaseModel):
     worker_slots: Literal["fixed", "resource"] = "fixed"
     worker_target_cpu: Share | None = None  # None: what `workers.capacity` takes for a start
     worker_target_memory: Share | None = None
-    worker_workflow_slots: int = Field(default=100, ge=2)  # new and cached runs poll in turn
-    worker_activity_slots: int = Field(default=200, ge=1)
-    worker_cached_workflows: int = Field(default=500, ge=0)
+    # New and cached runs poll in turn: at least two.
+    worker_workflow_slots: int = Field(default=100, ge=2, le=MOST_SLOTS)
+    worker_activity_slots: int = Field(default=200, ge=1, le=MOST_SLOTS)
+    worker_cached_workflows: int = Field(default=500, ge=0, le=MOST_CACHED)
     worker_pollers: Annotated[int | Literal["auto"], BeforeValidator(_pollers)] = 5
 
     @field_validator("worker_target_cpu", "worker_target_memory")

@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,11 @@ from temporalio.exceptions import FailureError
 from durable_agents.models.errors import DurableAgentsError
 from durable_agents.models.redaction import SECRETS
 from durable_agents.models.spans import SPANS
+
+logger = logging.getLogger(__name__)
+
+# What others say must neither pass for a line of the log nor steer the terminal.
+_CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 
 _PLACES = {
     "workflow": ("workflow_id",),
@@ -45,7 +51,21 @@ def configure(*, level: str, form: str, stream: Any = None) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # `place_of` says it, and shorter than the SDK, which would put all it knows into the message.
     activity.logger.activity_info_on_message = False
+    if form == "json":
+        _log_what_nobody_caught()
     workflow.logger.workflow_info_on_message = False
+
+
+def _log_what_nobody_caught() -> None:
+    """Have what ends a thread or the process logged, and warnings, which Python writes as text."""
+
+    def log(error: BaseException | None) -> None:
+        if not isinstance(error, SystemExit):
+            logger.critical("An error that nobody caught", exc_info=error)
+
+    sys.excepthook = lambda _, error, __: log(error)
+    threading.excepthook = lambda ended: log(ended.exc_value)
+    logging.captureWarnings(capture=True)
 
 
 def tell(sentence: str, *, name: str) -> None:
@@ -131,7 +151,7 @@ class JSONFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level, message, and where it happened."""
+    """Time, level, message, and where it happened; what has several lines is set in."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record."""
@@ -145,4 +165,4 @@ class TextFormatter(logging.Formatter):
             text += f" [{place}]"
         if record.exc_info and not sentence:
             text += "\n" + self.formatException(record.exc_info)
-        return SECRETS.redact(text)
+        return SECRETS.redact(text).translate(_CONTROLS).replace("\n", "\n    ")

@@ -118,11 +118,11 @@ class Settings(TelemetrySettings, CapacitySettings):
     # Workers. Those with a build id get work only while it is current: `durable-agents versions`.
     worker_deployment_name: str = Field(default="durable-agents", pattern=r"^[A-Za-z0-9][\w-]*$")
     worker_build_id: str = Field(default="", pattern=r"^([A-Za-z0-9][\w.-]{0,99})?$")
-    database_pool_size: int = Field(default=10, ge=1)
+    database_pool_size: int = Field(default=10, ge=1, le=1000)
     worker_sandbox: Literal["on", "off"] = "on"
-    worker_shutdown_grace_s: float = Field(default=10, gt=0)
+    worker_shutdown_grace_s: float = Field(default=10, gt=0, le=86_400)
     startup_wait_s: float = Field(default=0, ge=0)  # for parts that are not there yet
-    worker_sticky_timeout_s: float = Field(default=2, gt=0)
+    worker_sticky_timeout_s: float = Field(default=2, gt=0, le=3600)
 
     @field_validator("signing_key")
     @classmethod

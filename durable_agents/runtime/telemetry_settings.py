@@ -5,7 +5,9 @@ not named here (certificates, sizes of batches) its library reads from the envir
 """
 
 import re
+from collections.abc import Mapping
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
@@ -21,6 +23,8 @@ Sampler = Literal[
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _PAIRS = re.compile(r"\s*[^\s=,]+\s*=[^,]*(,\s*[^\s=,]+\s*=[^,]*)*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_HEADER_VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?")
 
 
 class TelemetrySettings(BaseModel):
@@ -43,7 +47,7 @@ class TelemetrySettings(BaseModel):
     @field_validator("otel_exporter_otlp_endpoint")
     @classmethod
     def _is_address(cls, given: str) -> str:
-        if given and not _ADDRESS.fullmatch(given):
+        if given and not (_ADDRESS.fullmatch(given) and _has_place(given)):
             raise PydanticCustomError(
                 "no_address", "it is no address such as http://127.0.0.1:4318"
             )
@@ -56,3 +60,27 @@ class TelemetrySettings(BaseModel):
         if text and not _PAIRS.fullmatch(text):
             raise PydanticCustomError("no_pairs", "it is no list such as name=value,other=value")
         return given
+
+    @field_validator("otel_exporter_otlp_headers")
+    @classmethod
+    def _are_headers(cls, given: SecretStr) -> SecretStr:
+        for name, value in pairs(given.get_secret_value()).items():
+            if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+                raise PydanticCustomError("no_headers", "it has what no header can hold")
+        return given
+
+
+def pairs(text: str) -> Mapping[str, str]:
+    """What `name=value,other=value` says; values as addresses spell them."""
+    parts = (part.partition("=") for part in text.split(",") if part.strip())
+    return {name.strip(): unquote(value.strip()) for name, _, value in parts}
+
+
+def _has_place(address: str) -> bool:
+    """Whether an address has a host and a port that can be."""
+    try:
+        parts = urlsplit(address)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:
+        return False
+    return bool(host)

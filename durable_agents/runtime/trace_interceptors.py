@@ -132,7 +132,8 @@ class _Acting(ActivityInboundInterceptor):
 
 class _Running(WorkflowInboundInterceptor):
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002 - the SDK names it
-        with _of_run(f"RunWorkflow:{workflow.info().workflow_type}"):
+        apart = bool(getattr(input.type, "has_own_trace", False))
+        with _of_run(f"RunWorkflow:{workflow.info().workflow_type}", apart=apart):
             return await super().execute_workflow(input)
 
     async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002 - the SDK names it
@@ -144,7 +145,7 @@ class _Running(WorkflowInboundInterceptor):
             return await super().handle_update_handler(input)
 
 
-def _of_run(name: str) -> Span:
+def _of_run(name: str, *, apart: bool = False) -> Span:
     info = workflow.info()
     place: Mapping[str, Any] = _place(info.workflow_id, info.run_id)
-    return SPANS.span(name, "server", place)
+    return SPANS.span(name, "server", place, apart=apart)

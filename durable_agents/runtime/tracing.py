@@ -8,11 +8,14 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote
 
+from durable_agents.models.errors import ConfigurationError
 from durable_agents.models.spans import SPANS
-from durable_agents.runtime.telemetry_settings import TelemetrySettings
+from durable_agents.runtime.connection import namespace_of
+from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.telemetry_settings import TelemetrySettings, pairs
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
 
 SCOPE = "durable_agents"
+STARTER = "starter"
 EXPORT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 1.0  # about the first pause before another try: there is no other
 FLUSH_S = 2.0  # a process that ends waits so long for its last spans; less than its drain has
@@ -56,14 +60,14 @@ class Tracing:
 
         exporter = OTLPSpanExporter(
             endpoint=settings.otel_exporter_otlp_endpoint + TRACES_PATH,
-            headers=_pairs(settings.otel_exporter_otlp_headers.get_secret_value()),
+            headers=dict(pairs(settings.otel_exporter_otlp_headers.get_secret_value())),
             timeout=timeout_s,
         )
         self.exporter = PatientExporter(exporter, settings.otel_exporter_otlp_endpoint)
         named = {"service.name": settings.otel_service_name, **about}
         self._provider = create_tracer_provider(
             sampler=_sampler(settings),
-            resource=Resource.create({**_pairs(settings.otel_resource_attributes), **named}),
+            resource=Resource.create({**pairs(settings.otel_resource_attributes), **named}),
             shutdown_on_exit=False,  # `end` does it, and within bounds
         )
         self._provider.add_span_processor(BatchSpanProcessor(cast("SpanExporter", self.exporter)))
@@ -82,25 +86,49 @@ class Tracing:
 
 
 def begin_tracing(
-    settings: TelemetrySettings,
-    about: Mapping[str, str] | None = None,
+    settings: Settings,
+    roles: Sequence[str] = (),
     *,
     timeout_s: float = EXPORT_TIMEOUT_S,
 ) -> Tracing | None:
-    """Begin the traces of this process, if its settings say where they go."""
+    """Begin the traces of this process, if its settings say where they go.
+
+    Raises:
+        ConfigurationError: The library cannot use a variable that it reads itself.
+    """
     if not settings.otel_exporter_otlp_endpoint:
         return None
-    return Tracing(settings, about or {}, timeout_s=timeout_s)
+    try:
+        return Tracing(settings, about(settings, roles), timeout_s=timeout_s)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"Traces cannot begin: {str(error).rstrip('.')}. Correct the OTEL_* variables of the "
+            "environment, or unset OTEL_EXPORTER_OTLP_ENDPOINT to go without."
+        ) from error
+
+
+def about(settings: Settings, roles: Sequence[str]) -> dict[str, str]:
+    """What traces say of the process that made them."""
+    try:
+        namespace = namespace_of(settings)
+    except ConfigurationError:  # said by whoever connects
+        namespace = settings.temporal_namespace
+    return {
+        "service.version": version("durable-agents"),
+        "durable_agents.roles": ",".join(roles),
+        "durable_agents.build_id": settings.worker_build_id,
+        "temporal.namespace": namespace,
+    }
 
 
 @contextmanager
-def traced(settings: TelemetrySettings) -> Generator[None]:
+def traced(settings: Settings, role: str = STARTER) -> Generator[None]:
     """The traces of a command, while it lasts.
 
-    It does not wait for a collector that is away: what is not taken at once is lost.
+    A starter does not wait for a collector that is away: what is not taken at once is lost.
     """
-    about = {"durable_agents.roles": "starter"}
-    tracing = begin_tracing(settings, about, timeout_s=COMMAND_TIMEOUT_S)
+    timeout_s = COMMAND_TIMEOUT_S if role == STARTER else EXPORT_TIMEOUT_S
+    tracing = begin_tracing(settings, [role], timeout_s=timeout_s)
     try:
         yield
     finally:
@@ -130,7 +158,11 @@ class PatientExporter:
         """Send some spans; those that are not taken are lost."""
         from opentelemetry.sdk.trace.export import SpanExportResult
 
-        result = self._inner.export(spans)
+        self._reason = ""
+        try:
+            result = self._inner.export(spans)
+        except Exception as error:  # noqa: BLE001 - else the library says it, to nobody
+            self._reason, result = type(error).__name__, SpanExportResult.FAILURE
         if result is SpanExportResult.SUCCESS:
             if self._away:
                 logger.warning("Spans reach %s again.", self._address)
@@ -140,7 +172,8 @@ class PatientExporter:
         if not self._away:
             logger.warning(
                 "Spans do not reach %s (%s); they are lost until it takes them. The work goes on. "
-                "Check OTEL_EXPORTER_OTLP_ENDPOINT and that the collector runs.",
+                "Check OTEL_EXPORTER_OTLP_ENDPOINT, with its headers and certificates, and that "
+                "the collector runs.",
                 self._address,
                 self._reason or "no answer",
             )
@@ -185,9 +218,3 @@ def _sampler(settings: TelemetrySettings) -> "Sampler":
     }
     root = roots[name.removeprefix("parentbased_")]
     return sampling.ParentBased(root) if name.startswith("parentbased_") else root
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """What `name=value,other=value` says; values as addresses spell them."""
-    parts = (part.partition("=") for part in text.split(",") if part.strip())
-    return {name.strip(): unquote(value.strip()) for name, _, value in parts}

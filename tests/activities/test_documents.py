@@ -12,7 +12,7 @@ from durable_agents.models.analyze_document import ReadSectionsInput
 from durable_agents.models.errors import QuotaWaitError
 from tests.activities.performing import new_run, perform
 from tests.fake_model import FakeModel, says
-from tests.workflows.test_analyze_document import new_document
+from tests.workflows.analysing import new_document
 
 SECTIONS = 4
 ONE_MORE = text("UPDATE quotas SET level = 1")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from durable_agents.db.engine import Database
+from durable_agents.models.debug import DebugInput, DebugResult
 from durable_agents.models.order import OrderInput, OrderResult
 from durable_agents.models.react import ReActInput, ReActResult
 from durable_agents.runtime.connection import connect
@@ -27,6 +29,7 @@ from tests.workflows import orders, reviewing, runs
 MOST_BYTES = 200_000_000
 AT_ONCE = 12
 LONGEST_S = 300
+PAUSE_S = 120  # of a run that outlives the workers that began it
 KEY_OF_S3 = ("-e", "AWS_ACCESS_KEY_ID=any", "-e", "AWS_SECRET_ACCESS_KEY=any")
 VOLUMES = ("temporal-data", "postgres-data")
 S3_SERVICE = Path(s3_service.__file__).read_text(encoding="utf-8")
@@ -304,20 +307,64 @@ async def test_what_waiting_cannot_mend_stops_a_container_with_one_line(
     assert len([line for line in ended.lines if "Container" not in line]) == 1
 
 
-async def test_a_database_of_a_newer_release_stops_a_container_with_one_line(
-    stack: Stack,
+@pytest.mark.parametrize(
+    ("revision", "code", "said"),
+    [
+        ("9999", 2, "at revision 9999, which this release does not know"),
+        ("0001", 75, "at revision 0001, this release needs revision "),
+    ],
+)
+async def test_a_database_of_another_release_stops_a_container_with_one_line(
+    stack: Stack, revision: str, code: int, said: str
 ) -> None:
+    once = ("run", "--rm", "-T", "--no-deps", "-e", "STARTUP_WAIT_S=1", "worker")
     change = text("UPDATE alembic_version SET version_num = :number")
     async with database_of(stack) as rows:
         async with rows.statement() as connection:
             known = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-            await connection.execute(change, {"number": "9999"})
-        ended = await stack.compose("run", "--rm", "-T", "--no-deps", "worker")
+            await connection.execute(change, {"number": revision})
+        ended = await stack.compose(*once)
         async with rows.statement() as connection:
             await connection.execute(change, {"number": known})
 
-    assert ended.code == 2
-    assert "at revision 9999, which this release does not know" in ended.lines[-1]
+    assert ended.code == code
+    assert said in ended.lines[-1]
+
+
+async def test_a_port_that_is_taken_is_named(stack: Stack) -> None:
+    service = ("--profile", "observability", "up", "--detach", "--no-deps", "prometheus")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        ended = await stack.compose(*service, env_file=stack.env_with(PROMETHEUS_PORT=port))
+    await stack.must("--profile", "observability", "rm", "--force", "--stop", "prometheus")
+
+    assert ended.code != 0
+    assert f":{port}" in ended.text
+
+
+async def test_no_container_has_the_machine_to_itself(stack: Stack) -> None:
+    asked = "{{.HostConfig.Memory}} {{.HostConfig.LogConfig.Config}} {{.Config.StopTimeout}}"
+
+    for service in ("temporal", "postgres", "simulator", "worker", "inbox"):
+        for one in await stack.containers(service):
+            told = (await docker("inspect", "--format", asked, one)).text.strip()
+            memory, _, rest = told.partition(" ")
+            assert int(memory) >= 512 * 1024**2, service
+            assert rest.startswith("map[max-file:3 max-size:10m] "), service
+            assert service != "worker" or rest.endswith(" 30")
+
+
+async def test_secrets_are_in_no_layer_and_no_log(stack: Stack) -> None:
+    layers = await docker("image", "history", "--no-trunc", "durable-agents-tried")
+    within = await docker("image", "inspect", "durable-agents-tried")
+    logs = await stack.must("logs", "--no-color")
+    shown = await stack.must("config", "--no-interpolate")
+
+    for told in (layers, within, logs, shown):
+        assert told.text
+        assert stack.password not in told.text
+        assert stack.signing_key not in told.text
 
 
 @pytest.mark.parametrize("left_out", ["SIGNING_KEY", "POSTGRES_PASSWORD"])
@@ -344,7 +391,8 @@ async def test_all_profiles_together_are_a_valid_configuration(stack: Stack) -> 
 
 
 async def test_prometheus_asks_every_worker(stack: Stack) -> None:
-    await stack.must("--profile", "observability", "up", "--detach", "--no-deps", "prometheus")
+    service = ("up", "--detach", "--wait", "--no-deps", "prometheus")
+    await stack.must("--profile", "observability", *service)
     port = stack.ports["PROMETHEUS_PORT"]
 
     async def all_are_up() -> bool:
@@ -356,3 +404,31 @@ async def test_prometheus_asks_every_worker(stack: Stack) -> None:
         return [one["value"][1] for one in found] == ["1"] * WORKERS
 
     await until(all_are_up, f"Prometheus asks {WORKERS} workers")
+
+
+async def test_a_worker_of_an_old_version_ends_its_runs_beside_the_new_one(
+    stack: Stack, there: Client
+) -> None:
+    old, new = (stack.env_with(WORKER_BUILD_ID=name) for name in ("v1", "v2"))
+    kept, asked = f"{stack.project}-v1", ("exec", "-T", "worker", "durable-agents", "versions")
+    await stack.must("up", "--detach", "--wait", env_file=old)
+    given = DebugInput(values=(1, 2), pause_s=PAUSE_S)
+    pinned = await runs.start(there, "DebugWorkflow", given, result_type=DebugResult)
+    once = ("run", "--detach", "--no-deps", "--name", kept, "-e", "WORKER_BUILD_ID=v1", "worker")
+    await stack.must(*once, env_file=old)
+
+    try:
+        updated = await docker("update", "--restart", "unless-stopped", kept)
+        await stack.must("up", "--detach", "--wait", env_file=new)
+        before = await stack.compose(*asked, "drained", "v1", env_file=new)
+        result = await _result(pinned)
+        after = await stack.must(*asked, "drained", "v1", "--wait", env_file=new)
+    finally:
+        stopped = await docker("stop", kept)
+        await docker("rm", "--force", kept)
+        await stack.up()
+
+    assert (updated.code, stopped.code, before.code) == (0, 0, 4), before.text
+    assert result.total == 3
+    assert "can be stopped" in after.text
+    report("a run that is pinned ended on its old version, beside the new one")

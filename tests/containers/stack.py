@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import yaml
@@ -53,31 +54,39 @@ class Stack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.project = f"da-try-{secrets.token_hex(4)}"
-        self.password = secrets.token_hex(8)
+        self.password = f"{secrets.token_hex(8)}@/:#%"  # all of which means something in an address
+        self.signing_key = secrets.token_hex(32)
         self.ports = {name: free_port() for name in PORTS}
         self.worker_ports = _ports_in_a_row(WORKERS)
         self.seconds_to_healthy = 0.0
         self._env = folder / ".env"
+        self._values: dict[str, object] = {}
         self._images = folder / "images.json"
         self._write()
 
     def _write(self) -> None:
         first, last = self.worker_ports[0], self.worker_ports[-1]
-        values = {
+        self._values = {
             "COMPOSE_PROFILES": "simulator",
             "POSTGRES_PASSWORD": self.password,
-            "SIGNING_KEY": secrets.token_hex(32),
+            "SIGNING_KEY": self.signing_key,
             "WORKERS": WORKERS,
             "WORKER_PORTS": f"{first}-{last}",
             **self.ports,
         }
-        self._env.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        self._env.write_text(_lines(self._values))
         named = {
             name: {"image": IMAGES[one["image"]]}
             for name, one in SERVICES.items()
             if one["image"] in IMAGES
         }
         self._images.write_text(json.dumps({"services": named}))
+
+    def env_with(self, **values: object) -> Path:
+        """Settings of which some are other than those of the stack."""
+        file = self.folder / f"{secrets.token_hex(4)}.env"
+        file.write_text(_lines({**self._values, **values}))
+        return file
 
     @property
     def temporal(self) -> str:
@@ -88,7 +97,7 @@ class Stack:
     def database_url(self) -> str:
         """Where the database is, from outside."""
         place = f"127.0.0.1:{self.ports['DATABASE_PORT']}/durable_agents"
-        return f"postgresql://durable_agents:{self.password}@{place}"
+        return f"postgresql://durable_agents:{quote(self.password, safe='')}@{place}"
 
     async def compose(
         self, *args: str, stdin: str = "", env_file: Path | None = None, within_s: float = LONGEST_S
@@ -99,9 +108,9 @@ class Stack:
         env = ("--env-file", str(env_file or self._env))
         return await docker(*head, *files, *env, *args, stdin=stdin, within_s=within_s)
 
-    async def must(self, *args: str, stdin: str = "") -> Said:
+    async def must(self, *args: str, stdin: str = "", env_file: Path | None = None) -> Said:
         """Run it; it must succeed."""
-        said = await self.compose(*args, stdin=stdin)
+        said = await self.compose(*args, stdin=stdin, env_file=env_file)
         assert said.code == 0, f"docker compose {' '.join(args)}: {said.text}"
         return said
 
@@ -181,6 +190,11 @@ def report(sentence: str) -> None:
     """Say what was measured."""
     sys.stdout.write(f"\n  {sentence}\n")
     sys.stdout.flush()
+
+
+def _lines(values: dict[str, object]) -> str:
+    """The lines of a `.env`."""
+    return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 def _ports_in_a_row(count: int) -> list[int]:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from durable_agents.db import claims, jobs, lanes, pools, reports
 from durable_agents.db.engine import Database
+from durable_agents.db.lanes import Sleep
 from durable_agents.models.jobs import ClaimedJob, JobRow, JobRun, NewJob
 from durable_agents.models.work_pool import ClaimInput, LaneReport
 
@@ -127,3 +128,15 @@ async def promote(database: Database, pool: str) -> int:
     """Queue what is due."""
     async with database.transaction() as connection:
         return await jobs.promote(connection, pool)
+
+
+async def wake(database: Database, pool: str, namespace: str = "here") -> list[int]:
+    """The lanes that are called awake."""
+    async with database.transaction() as connection:
+        return list(await lanes.lanes_to_wake(connection, pool, namespace))
+
+
+async def sleep(database: Database, pool: str, lane: int = 0) -> Sleep:
+    """What a lane hears that has nothing to do."""
+    async with database.transaction() as connection:
+        return await lanes.go_to_sleep(connection, pool=pool, lane=lane)

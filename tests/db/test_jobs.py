@@ -1,39 +1,18 @@
-"""Jobs are put in once, in the order that is fair, and can be cancelled and put away."""
+"""Jobs are put in once and whole, or are refused; those of a pool are listed and counted."""
 
 import asyncio
 import math
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import Engine, event, text
 
-from durable_agents.db import batches, claims, jobs, pools
+from durable_agents.db import batches, jobs, pools
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import InputError, NotFoundError
-from durable_agents.models.jobs import JobRetry, JobRun, NewJob, OnComplete
-from durable_agents.models.work_pool import ClaimInput
-from tests.db.pooling import (
-    Lane,
-    enqueue,
-    find,
-    job,
-    lanes_of,
-    make_due,
-    new_pool,
-    pool_name,
-    promote,
-)
-from tests.workflows.runs import until
-
-
-async def test_jobs_are_claimed_in_the_order_in_which_they_came(database: Database) -> None:
-    pool = await new_pool(database)
-
-    ids = await enqueue(database, pool, [job() for _ in range(5)])
-
-    assert await (await Lane(database, pool).begin()).drain() == ids
+from durable_agents.models.jobs import JobRetry, NewJob, OnComplete
+from tests.db.pooling import Lane, enqueue, find, job, new_pool, pool_name
 
 
 async def test_what_is_put_in_is_what_is_stored(database: Database) -> None:
@@ -233,175 +212,6 @@ async def test_a_pool_that_is_there_is_left_as_it_is(database: Database) -> None
         found = await pools.find_pool(connection, pool)
 
     assert (found.max_parallelism, found.is_paused, found.retention_s) == (3, False, 604_800)
-
-
-async def test_a_small_tenant_behind_a_large_one_is_done_in_the_first_tenth(
-    database: Database,
-) -> None:
-    pool = await new_pool(database, max_parallelism=20)
-    await enqueue(database, pool, [job(tenant="large") for _ in range(2000)])
-    begun = await lanes_of(database, pool, 20)
-    held = [await lane.claim() for lane in begun]
-
-    small = set(await enqueue(database, pool, [job(tenant="small") for _ in range(20)]))
-    order = [*(h.job_id for h in held), *await begun[0].drain()]
-
-    places = [place for place, job_id in enumerate(order, 1) if job_id in small]
-    assert len(order) == 2020
-    assert len(places) == 20
-    assert places[-1] <= 202
-
-
-async def test_tenants_take_turns_by_their_weight(database: Database) -> None:
-    pool = await new_pool(database)
-    light = await enqueue(database, pool, [job(tenant="light") for _ in range(40)])
-    await enqueue(database, pool, [job(tenant="heavy", weight=3) for _ in range(40)])
-
-    order = await (await Lane(database, pool).begin()).drain()
-
-    assert 8 <= sum(job_id in light for job_id in order[:40]) <= 12
-
-
-async def test_a_tenant_that_was_away_has_saved_nothing_up(database: Database) -> None:
-    pool = await new_pool(database)
-    lane = await Lane(database, pool).begin()
-    await enqueue(database, pool, [job(tenant="busy") for _ in range(50)])
-    await lane.drain()
-
-    first = await enqueue(database, pool, [job(tenant="away") for _ in range(10)])
-    second = await enqueue(database, pool, [job(tenant="busy") for _ in range(10)])
-    order = await lane.drain()
-
-    assert abs(sum(job_id in first for job_id in order[:10]) - 5) <= 1
-    assert sorted(order) == [*first, *second]
-
-
-async def test_a_lower_priority_number_goes_first(database: Database) -> None:
-    pool = await new_pool(database)
-    last, middle, first = [
-        (await enqueue(database, pool, [job(priority=priority)]))[0] for priority in (5, 3, 1)
-    ]
-
-    assert await (await Lane(database, pool).begin()).drain() == [first, middle, last]
-
-
-async def test_a_job_is_not_begun_before_its_time(database: Database) -> None:
-    pool = await new_pool(database)
-    lane = await Lane(database, pool).begin()
-    later = datetime.now(UTC) + timedelta(hours=1)
-    ids = await enqueue(database, pool, [job(not_before=later)])
-
-    early = await lane.claimed()
-    none = await promote(database, pool)
-    await make_due(database, pool)
-    due = await lane.claimed()
-    one = await promote(database, pool)
-
-    assert (early.job, early.is_due, none) == (None, False, 0)
-    assert (due.job, due.is_due, one) == (None, True, 1)
-    assert await lane.drain() == ids
-
-
-async def test_a_time_that_has_passed_delays_nothing(database: Database) -> None:
-    pool = await new_pool(database)
-
-    ids = await enqueue(database, pool, [job(not_before=datetime.now(UTC))])
-
-    assert await (await Lane(database, pool).begin()).drain() == ids
-
-
-async def test_jobs_that_are_promoted_at_once_share_with_other_tenants(database: Database) -> None:
-    pool = await new_pool(database)
-    later = datetime.now(UTC) + timedelta(hours=1)
-    delayed = await enqueue(
-        database, pool, [job(tenant="late", not_before=later) for _ in range(30)]
-    )
-    await enqueue(database, pool, [job(tenant="other") for _ in range(30)])
-    await make_due(database, pool)
-
-    promoted = await asyncio.gather(*(promote(database, pool) for _ in range(3)))
-    order = await (await Lane(database, pool).begin()).drain()
-
-    assert sum(promoted) == 30
-    assert 8 <= sum(job_id in delayed for job_id in order[:20]) <= 12
-
-
-async def test_a_job_that_has_not_begun_is_cancelled_at_once(database: Database) -> None:
-    pool = await new_pool(database)
-    later = datetime.now(UTC) + timedelta(hours=1)
-    ids = await enqueue(database, pool, [job(), job(not_before=later)])
-
-    async with database.statement() as connection:
-        ended = [await jobs.cancel(connection, pool, job_id) for job_id in ids]
-
-    assert ended == [("cancelled", -1), ("cancelled", -1)]
-    assert (await find(database, ids[0])).finished_at is not None
-    assert await (await Lane(database, pool).begin()).drain() == []
-
-
-async def test_a_job_that_has_ended_stays_as_it_is_when_cancelled(database: Database) -> None:
-    pool = await new_pool(database)
-    ids = await enqueue(database, pool, [job()])
-    await (await Lane(database, pool).begin()).drain()
-
-    async with database.statement() as connection:
-        assert await jobs.cancel(connection, pool, ids[0]) == ("done", -1)
-
-
-async def test_cancelling_all_leaves_to_the_lanes_what_runs(database: Database) -> None:
-    pool = await new_pool(database)
-    ids = await enqueue(database, pool, [job() for _ in range(5)])
-    held = await (await Lane(database, pool).begin()).claim()
-
-    async with database.transaction() as connection:
-        waiting, running = await jobs.cancel_all(connection, pool)
-
-    assert waiting == 4
-    assert [(lane, run.job_id) for lane, run in running] == [(0, held.job_id)]
-    assert [(await find(database, i)).status for i in ids] == ["running", *["cancelled"] * 4]
-
-
-async def test_cancelling_all_misses_no_job_that_is_just_being_begun(database: Database) -> None:
-    pool = await new_pool(database)
-    lane = await Lane(database, pool).begin()
-    ids = await enqueue(database, pool, [job()])
-
-    async def cancel_all() -> tuple[int, list[tuple[int, JobRun]]]:
-        async with database.transaction() as connection:
-            await connection.execute(text("SET LOCAL application_name = 'cancels-all'"))
-            return await jobs.cancel_all(connection, pool)
-
-    async with database.transaction() as connection:
-        request = ClaimInput(pool=pool, lane=0, claim="run/1", turn=lane.turn)
-        await claims.claim(connection, request)  # and its commit is yet to come
-        cancelling = asyncio.ensure_future(cancel_all())
-        await until_waiting(database, "cancels-all")
-
-    assert await cancelling == (0, [(0, JobRun(job_id=ids[0], fence=1))])
-
-
-async def until_waiting(database: Database, name: str) -> None:
-    """Wait until somebody waits for a lock."""
-    waits = text(
-        "SELECT FROM pg_stat_activity WHERE application_name = :name AND wait_event_type = 'Lock'"
-    )
-
-    async def there() -> bool:
-        async with database.statement() as connection:
-            return (await connection.execute(waits, {"name": name})).first() is not None
-
-    await until(there, f"{name} waits for a lock", within=4)
-
-
-async def test_a_job_of_another_pool_is_not_cancelled(database: Database) -> None:
-    pool, other = await new_pool(database), await new_pool(database)
-    ids = await enqueue(database, pool, [job()])
-
-    async with database.statement() as connection:
-        with pytest.raises(NotFoundError, match=f"Pool {other} has no job {ids[0]}"):
-            await jobs.cancel(connection, other, ids[0])
-        with pytest.raises(NotFoundError, match="There is no pool"):
-            await jobs.cancel(connection, pool_name(), ids[0])
 
 
 async def test_jobs_are_listed_by_status_and_page(database: Database) -> None:

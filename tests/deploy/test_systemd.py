@@ -35,7 +35,7 @@ KNOWN: dict[str, set[str]] = {
         *("Type", "NotifyAccess", "WorkingDirectory", "Environment", "EnvironmentFile"),
         *("ExecStart", "RemainAfterExit", "TimeoutStartSec", "TimeoutStopSec", "WatchdogSec"),
         *("KillMode", "KillSignal", "Restart", "RestartSec", "RestartPreventExitStatus"),
-        *("User", "Group", "UMask", "NoNewPrivileges", "CapabilityBoundingSet"),
+        *("OOMPolicy", "User", "Group", "UMask", "NoNewPrivileges", "CapabilityBoundingSet"),
         *("AmbientCapabilities", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices"),
         *("ProtectClock", "ProtectHostname", "ProtectKernelTunables", "ProtectKernelModules"),
         *("ProtectKernelLogs", "ProtectControlGroups", "ProtectProc", "RestrictAddressFamilies"),
@@ -131,6 +131,10 @@ def test_services_have_time_to_drain() -> None:
     assert WORKER.seconds("TimeoutStopSec") > drain
     assert WORKER.one("KillMode") == "mixed"
     assert UNITS["durable-agents-inbox.service"].seconds("TimeoutStopSec") > GRACE_S
+
+
+def test_a_process_that_the_kernel_ends_for_its_memory_takes_no_other_one_along() -> None:
+    assert WORKER.one("OOMPolicy") == "continue"
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -103,6 +103,7 @@ async def test_the_database_is_brought_up_to_date_and_filled_as_often_as_one_lik
         (("upgrade",), "postgresql://nobody@127.0.0.1:1/none", "The database does not answer: "),
         (("seed",), "mysql://nobody@127.0.0.1/none", "DATABASE_URL names mysql, but only"),
         (("seed",), "::::", "DATABASE_URL cannot be read: "),
+        (("seed",), "postgresql://me:p@ss@127.0.0.1/x", "DATABASE_URL cannot be read: it has more"),
     ],
 )
 async def test_a_database_that_is_not_there_is_one_sentence(

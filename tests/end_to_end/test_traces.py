@@ -97,6 +97,8 @@ def _check_attributes(spans: list[SeenSpan], run_id: str) -> None:
     assert tool.attributes["gen_ai.tool.call.id"]
     assert not any(one.failed for one in spans)
     assert start.resource["durable_agents.roles"] == "starter"
+    assert start.resource["temporal.namespace"] == "traces"
+    assert start.resource["service.version"] == run.resource["service.version"]
     assert run.resource["durable_agents.roles"] == "workflows,llm,tools,pool"
     assert run.resource["temporal.namespace"] == "traces"
     assert run.resource["service.name"] == "durable-agents"

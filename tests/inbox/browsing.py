@@ -19,6 +19,7 @@ HOST = "127.0.0.1:8232"
 URL = f"http://{HOST}"
 KEY = "a key of the tests, long enough to be one"
 PASSWORD = "three quiet otters"
+SESSION = "durable-agents-session"  # the cookie of who signed in
 _addresses = count(int(ipaddress.ip_address("198.19.0.1")))
 
 

@@ -1,121 +1,28 @@
 """The jobs that fill the knowledge base, on a real database, with the simulator's embeddings."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
-import httpx2
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 
-from durable_agents.agent.asking import Asker
-from durable_agents.agent.embedding import Embedder
-from durable_agents.agent.prices import Prices
-from durable_agents.agent.quotas import Quotas
-from durable_agents.agent.sites import CallSite
-from durable_agents.clients.embeddings import EmbeddingClient
-from durable_agents.clients.model import ModelClient
-from durable_agents.db import embedding_jobs, jobs, knowledge, library, uploads, vectors
-from durable_agents.db.engine import Database
-from durable_agents.db.library import digest_of
-from durable_agents.db.pool_tables import Upload
-from durable_agents.db.tables import Chunk, Document, LlmCall
-from durable_agents.db.uploads import NewUpload
-from durable_agents.jobs.kind import JobContext, JobKind, JobServices
-from durable_agents.jobs.kinds import ingest_document, reembed_document
-from durable_agents.jobs.kinds.index_passages import INDEX_PASSAGES
+from durable_agents.db import library, uploads
+from durable_agents.db.tables import Document, LlmCall
+from durable_agents.jobs.kind import JobServices
+from durable_agents.jobs.kinds import ingest_document
 from durable_agents.jobs.kinds.ingest_document import INGEST_DOCUMENT
-from durable_agents.jobs.kinds.reembed_document import REEMBED_DOCUMENT
 from durable_agents.models.errors import (
-    ConfigurationError,
     InputError,
     ModelUnavailableError,
     ResponseTooLargeError,
     ServiceUnavailableError,
     StaleJobError,
 )
-from durable_agents.models.ingestion import (
-    IndexPayload,
-    IngestedDocument,
-    IngestPayload,
-    ReembedPayload,
-)
-from durable_agents.runtime.settings import Settings
+from durable_agents.models.ingestion import IngestedDocument, IngestPayload
 from tests.clients.loopback import answer, loopback, stream
-from tests.db.databases import migrated_database
-from tests.db.pooling import Lane, new_pool, run_of
+from tests.jobs.ingesting import GUIDE, MODEL, chunks_of, claimed, given, ingest, run, uploads_of
 from tests.steering import Simulator
 from tests.workflows.runs import token
-
-MODEL = "simulator-embedding-1"
-GUIDE = "# Ocarinas\n\nAn ocarina is wiped dry.\n\n## Tuning\n\nWarm air makes it sharp."
-
-
-@pytest.fixture(scope="module")
-async def base(database_url: str) -> AsyncIterator[Database]:
-    async with migrated_database(database_url) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-async def tools(base: Database, settings: Settings) -> AsyncIterator[JobServices]:
-    model = ModelClient(base_url=settings.openai_base_url, api_key="any")
-    client = EmbeddingClient(base_url=settings.openai_base_url, api_key="any", model=MODEL)
-    quotas = Quotas(base)
-    async with httpx2.AsyncClient(trust_env=False) as http:
-        yield JobServices(
-            database=base,
-            http=http,
-            model=model,
-            asker=Asker(model, base, Prices(), quotas),
-            embedder=Embedder(client, base, Prices(), quotas),
-        )
-    await model.close()
-    await client.close()
-
-
-async def claimed(tools: JobServices, kind: JobKind, payload: Any) -> JobContext:
-    """What a job of a kind is given, held by a lane of a pool of its own."""
-    pool = await new_pool(tools.database)
-    async with tools.database.transaction() as connection:
-        await jobs.enqueue(connection, pool, [kind.new(payload)])
-    lane = await Lane(tools.database, pool).begin()
-    return JobContext(tools, run_of(await lane.claim()), pool=pool)
-
-
-async def given(database: Database, source: str, content: str | None) -> int:
-    """The id of an upload."""
-    raw = content.encode() if content is not None else None
-    digest = digest_of(raw) if raw is not None else ""
-    async with database.transaction() as connection:
-        (upload_id,) = await uploads.add_uploads(
-            connection, [NewUpload(source, source, raw, digest)]
-        )
-    return upload_id
-
-
-async def ingest(tools: JobServices, source: str, content: str | None) -> IngestedDocument:
-    payload = IngestPayload(upload_id=await given(tools.database, source, content))
-    return await run(tools, INGEST_DOCUMENT, payload)
-
-
-async def run(tools: JobServices, kind: JobKind, payload: Any) -> Any:
-    return await kind.run(payload, await claimed(tools, kind, payload))
-
-
-async def chunks_of(database: Database, document_id: str) -> list[Any]:
-    async with database.statement() as connection:
-        rows = await connection.execute(
-            select(Chunk).where(Chunk.document_id == document_id).order_by(Chunk.position)
-        )
-        return list(rows.all())
-
-
-async def uploads_of(database: Database, source: str) -> int | None:
-    async with database.statement() as connection:
-        return await connection.scalar(select(func.count()).where(Upload.source == source))
 
 
 async def test_an_upload_becomes_a_document_with_embedded_passages(tools: JobServices) -> None:
@@ -139,21 +46,6 @@ async def test_an_upload_becomes_a_document_with_embedded_passages(tools: JobSer
     assert await uploads_of(tools.database, name) == 0
     assert call is not None
     assert (call.model, call.agent, call.outcome) == (MODEL, "embedding", "ok")
-
-
-async def test_a_document_is_found_by_its_meaning_too(tools: JobServices) -> None:
-    name, word = f"docs/{token()}.md", token()
-    await ingest(tools, name, f"# Care\n\nThe {word}ing of {word}s takes patience.")
-
-    assert tools.embedder is not None
-    site = CallSite(workflow_id="test", run_id="", step="embed", attempt=1)
-    near = await tools.embedder.embed([f"{word}s"], site)
-    async with tools.database.transaction() as connection:
-        first, *_ = await knowledge.search(connection, f"{word}s", meaning=near)
-        by_words = await knowledge.search(connection, f"{word}s")
-
-    assert (first.source, first.found_by) == (name, "both")
-    assert [hit.source for hit in by_words] == [name]
 
 
 async def test_a_changed_document_replaces_its_passages(tools: JobServices) -> None:
@@ -349,134 +241,6 @@ async def test_what_cannot_be_read_fails_for_good_with_its_reason(
 ) -> None:
     with pytest.raises(InputError, match=reason):
         await ingest(tools, f"docs/{token()}", content)
-
-
-async def test_reembedding_moves_a_document_to_the_current_model(tools: JobServices) -> None:
-    name = f"docs/{token()}.md"
-    await ingest(tools, name, GUIDE)
-    async with tools.database.statement() as connection:
-        await connection.execute(
-            text(
-                "UPDATE chunks SET embedding_model = 'older', embedding_dimension = 3,"
-                " embedding = '[1,2,3]' WHERE document_id = :id"
-            ),
-            {"id": name},
-        )
-
-    first = await run(tools, REEMBED_DOCUMENT, ReembedPayload(document_id=name))
-    again = await run(tools, REEMBED_DOCUMENT, ReembedPayload(document_id=name))
-
-    moved = await chunks_of(tools.database, name)
-    assert (first.chunks, again.chunks) == (2, 0)
-    assert [(one.embedding_model, one.embedding_dimension) for one in moved] == [(MODEL, 256)] * 2
-
-
-async def test_reembedding_replaces_vectors_of_another_length(tools: JobServices) -> None:
-    name = f"docs/{token()}.md"
-    await ingest(tools, name, GUIDE)
-    async with tools.database.statement() as connection:
-        await connection.execute(
-            text(
-                "UPDATE chunks SET embedding_dimension = 3, embedding = '[1,2,3]'"
-                " WHERE document_id = :id AND position = 0"
-            ),
-            {"id": name},
-        )
-
-        lacking = await embedding_jobs.documents_without(connection, MODEL, 256)
-    done = await run(tools, REEMBED_DOCUMENT, ReembedPayload(document_id=name, dimension=256))
-
-    moved = await chunks_of(tools.database, name)
-    assert name in lacking
-    assert done.chunks == 1
-    assert [one.embedding_dimension for one in moved] == [256, 256]
-
-
-async def test_reembedding_that_fails_in_the_middle_keeps_what_it_has_paid_for(
-    tools: JobServices, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reembed_document, "AT_ONCE", 1)
-    name = f"docs/{token()}.md"
-    await ingest(tools, name, GUIDE)
-    async with tools.database.statement() as connection:
-        older = "UPDATE chunks SET embedding_model = 'older' WHERE document_id = :id"
-        await connection.execute(text(older), {"id": name})
-    assert tools.embedder is not None
-    embed, asked = tools.embedder.embed, list[Sequence[str]]()
-
-    async def embed_once(texts: Sequence[str], *rest: Any) -> Any:
-        asked.append(texts)
-        if len(asked) > 1:
-            raise ModelUnavailableError("Away.")
-        return await embed(texts, *rest)
-
-    with monkeypatch.context() as failing:
-        failing.setattr(tools.embedder, "embed", embed_once)
-        with pytest.raises(ModelUnavailableError):
-            await run(tools, REEMBED_DOCUMENT, ReembedPayload(document_id=name))
-    between = [one.embedding_model for one in await chunks_of(tools.database, name)]
-    again = await run(tools, REEMBED_DOCUMENT, ReembedPayload(document_id=name))
-
-    assert between == [MODEL, "older"]
-    assert again.chunks == 1
-    assert [one.embedding_model for one in await chunks_of(tools.database, name)] == [MODEL] * 2
-
-
-async def test_reembedding_without_a_model_says_what_to_set(tools: JobServices) -> None:
-    payload = ReembedPayload(document_id="x")
-
-    with pytest.raises(ConfigurationError, match="OPENAI_EMBEDDING_MODEL"):
-        await run(replace(tools, embedder=None), REEMBED_DOCUMENT, payload)
-
-
-async def test_an_index_is_made_once_it_pays_is_used_and_goes_with_its_model(
-    tools: JobServices, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await ingest(tools, f"docs/{token()}.md", GUIDE)
-    before = await run(tools, INDEX_PASSAGES, IndexPayload())
-    monkeypatch.setattr(vectors, "INDEX_FROM", 1)
-
-    at_once = await asyncio.gather(*(vectors.build_index(tools.database, MODEL) for _ in range(3)))
-    again = await run(tools, INDEX_PASSAGES, IndexPayload())
-    async with tools.database.transaction() as connection:
-        await connection.execute(text("SET LOCAL enable_seqscan = off"))
-        found = await vectors.nearest(connection, MODEL, [1.0, *[0.0] * 255], 3)
-        used = await connection.scalar(
-            text("SELECT pg_stat_get_xact_numscans(to_regclass(:name))"),
-            {"name": vectors.index_name(MODEL, 256)},
-        )
-        due = await vectors.index_is_due(connection, MODEL)
-
-    assert (before.made, again.made, due) == (False, False, False)
-    assert sum(at_once) == 1
-    assert len(found) <= 3
-    assert used == 1
-    async with tools.database.statement() as connection:
-        await connection.execute(
-            text(
-                "UPDATE chunks SET embedding_model = 'next: it''s 100%' WHERE embedding IS NOT NULL"
-            )
-        )
-    assert await vectors.build_index(tools.database, "next: it's 100%")
-    async with tools.database.statement() as connection:
-        old = await connection.scalar(select(func.to_regclass(vectors.index_name(MODEL, 256))))
-    assert old is None
-
-
-async def test_search_looks_at_vectors_of_the_current_model_alone(tools: JobServices) -> None:
-    name = f"docs/{token()}.md"
-    await ingest(tools, name, "# Zithers\n\nA zither has strings.")
-    async with tools.database.transaction() as connection:
-        await connection.execute(
-            text("UPDATE chunks SET embedding_model = 'older' WHERE document_id = :id"),
-            {"id": name},
-        )
-        (row,) = await chunks_of(tools.database, name)
-        near = await vectors.nearest(connection, MODEL, row.embedding, 10)
-        older = await vectors.nearest(connection, "older", row.embedding, 10)
-
-    assert row.chunk_id not in near
-    assert older == [row.chunk_id]
 
 
 async def test_documents_are_listed_pruned_and_deleted(tools: JobServices) -> None:

@@ -13,6 +13,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from durable_agents.runtime.settings import Settings
+from durable_agents.runtime.tracing import Tracing, begin_tracing
+
 
 @dataclass(frozen=True)
 class SeenSpan:
@@ -28,6 +31,7 @@ class SeenSpan:
     failed: bool
     attributes: dict[str, Any]
     resource: dict[str, Any]
+    links: tuple[str, ...]
 
 
 class Collector:
@@ -64,6 +68,7 @@ class Collector:
                             failed=one.status.code == Status.STATUS_CODE_ERROR,
                             attributes={a.key: _plain(a.value) for a in one.attributes},
                             resource=resource,
+                            links=tuple(link.span_id.hex() for link in one.links),
                         )
                     )
 
@@ -120,6 +125,18 @@ def collecting() -> Generator[Collector]:
         server.shutdown()
         server.server_close()
         serving.join()
+
+
+@contextmanager
+def traced(url: str, *, timeout_s: float = 10, **more: Any) -> Generator[Tracing]:
+    """Traces of this process while the block lasts; sent when it ends."""
+    given = Settings.model_validate({"otel_exporter_otlp_endpoint": url, **more})
+    tracing = begin_tracing(given, timeout_s=timeout_s)
+    assert tracing is not None
+    try:
+        yield tracing
+    finally:
+        tracing.end()
 
 
 def _plain(value: AnyValue) -> Any:

@@ -4,7 +4,9 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -29,11 +31,30 @@ STEP: Place = {
 WORKFLOW: Place = {"temporal_workflow": {"workflow_id": "order-7", "run_id": "r1", "attempt": 1}}
 
 
+UNCAUGHT = """
+import threading, warnings
+from durable_agents.runtime import logs
+
+def fail():
+    raise ValueError("two\\nlines")
+
+logs.configure(level="WARNING", form="json")
+warnings.warn("soon gone")
+failing = threading.Thread(target=fail)
+failing.start()
+failing.join()
+fail()
+"""
+
+
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] - autouse
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] - autouse
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
+    logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -98,6 +119,28 @@ def test_an_unexpected_failure_comes_with_its_traceback() -> None:
 
     assert "Traceback" in text
     assert "KeyError" in line["exception"]
+
+
+def test_text_from_outside_makes_no_line_of_its_own_and_steers_no_terminal() -> None:
+    stream = io.StringIO()
+    logs.configure(level="INFO", form="text", stream=stream)
+    forged = "refused\n12:00:00 ERROR   All is lost\r\x1b[2J"
+
+    logging.getLogger("test").info("The server said %s", forged)
+
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("INFO    The server said refused")
+    assert second == "    12:00:00 ERROR   All is lost[2J"
+
+
+def test_what_nobody_caught_and_warnings_are_json_as_well() -> None:
+    ended = subprocess.run([sys.executable, "-c", UNCAUGHT], capture_output=True, check=False)
+
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert ended.returncode == 1
+    assert [line["level"] for line in lines] == ["WARNING", "CRITICAL", "CRITICAL"]
+    assert "soon gone" in lines[0]["message"]
+    assert all("two\nlines" in line["exception"] for line in lines[1:])
 
 
 def test_what_is_below_the_level_is_left_out() -> None:

@@ -96,7 +96,15 @@ def _slots(tuner: Any) -> list[str]:
         ({"WORKER_POLLERS": "1"}, "WORKER_POLLERS"),
         ({"WORKER_POLLERS": "101"}, "WORKER_POLLERS"),
         ({"WORKER_POLLERS": "some"}, "WORKER_POLLERS"),
+        ({"WORKER_POLLERS": "0"}, "WORKER_POLLERS"),
+        ({"WORKER_SLOTS": "resource", "WORKER_TARGET_CPU": "1.5"}, "WORKER_TARGET_CPU"),
         ({"WORKER_WORKFLOW_SLOTS": "1"}, "WORKER_WORKFLOW_SLOTS"),
+        ({"WORKER_WORKFLOW_SLOTS": "1000000000"}, "WORKER_WORKFLOW_SLOTS"),
+        ({"WORKER_ACTIVITY_SLOTS": "99999999999999999999"}, "WORKER_ACTIVITY_SLOTS"),
+        ({"WORKER_CACHED_WORKFLOWS": "99999999999999"}, "WORKER_CACHED_WORKFLOWS"),
+        ({"DATABASE_POOL_SIZE": "1000000"}, "DATABASE_POOL_SIZE"),
+        ({"WORKER_SHUTDOWN_GRACE_S": "inf"}, "WORKER_SHUTDOWN_GRACE_S"),
+        ({"WORKER_STICKY_TIMEOUT_S": "inf"}, "WORKER_STICKY_TIMEOUT_S"),
     ],
 )
 def test_what_does_not_fit_or_contradicts_is_told_in_one_line(

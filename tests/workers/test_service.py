@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from durable_agents.runtime.embedded.process_identity import process_identity
 from durable_agents.runtime.settings import Settings
 from starters.presence import has_workers
 from tests.commanding import Commands, folder_for_commands, make_namespace
+from workers import process
+from workers.roles import ALIVE, READY
 
 GRACE_S = 2
 WAIT = {"STARTUP_WAIT_S": "600"}  # what waiting cannot mend is not waited for
@@ -76,6 +79,29 @@ async def test_two_processes_show_one_health_and_merged_metrics_and_one_is_repla
     assert "Worker process 1 ended with -9; it is started again." in service.said
     assert code == 0
     assert took < GRACE_S + 5
+
+
+async def test_a_process_that_polls_gives_signs_of_life_after_it_said_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    quick = partial(process.give_signs_of_life, every_s=0.01)
+    monkeypatch.setattr(process, "give_signs_of_life", quick)
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    running = asyncio.ensure_future(process.run(settings, ["tools"]))
+    told: list[str] = []
+
+    async with asyncio.timeout(60):
+        while told.count(ALIVE) < 2:
+            await asyncio.sleep(0.01)
+            told += capfd.readouterr().out.splitlines()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+
+    for one, handler in before.items():
+        asyncio.get_running_loop().remove_signal_handler(one)
+        signal.signal(one, handler)
+    assert told[0] == READY
+    assert set(told[1:]) == {ALIVE}
 
 
 async def test_when_the_supervisor_is_killed_its_processes_end_at_once(command: Commands) -> None:

@@ -1,17 +1,21 @@
 """What a worker process counts, as the SDK's core shows it."""
 
+import asyncio
 import urllib.request
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
+from temporalio.client import Client
 from temporalio.common import MetricMeter
 
-from durable_agents.db.standing import PoolStanding, Standing, Waiting
+from durable_agents.db.engine import Database
+from durable_agents.db.standing import OTHERS, PoolStanding, Standing, Waiting
 from durable_agents.db.usage import CallRecord
 from durable_agents.runtime.settings import Settings
 from tests.workers.test_service import free_port
-from workers.gauges import Gauges
+from tests.workflows import runs
+from workers.gauges import MOST_NAMED, Gauges, show_gauges_for_ever
 from workers.telemetry import Telemetry
 from workers.worker_metrics import WorkerMetrics
 
@@ -115,3 +119,39 @@ def test_a_pool_that_is_gone_shows_no_jobs(scrape: Scrape) -> None:
     assert shown("refunds_open") == (1, 0)
     assert shown("notifications_uncertain") == (5, 0)
     assert shown("database_up") == (1, 0)
+
+
+def test_however_many_pools_come_and_go_a_process_names_so_many_and_no_more(
+    scrape: Scrape,
+) -> None:
+    gauges = Gauges(scrape.meter)
+
+    for number in range(MOST_NAMED + 5):
+        here = PoolStanding(f"passing-{number}", 2, 1, 0, 7.5, 4)
+        gauges.show(Standing({}, (here, PoolStanding(OTHERS, 5, 0, 0, 3.5, 1)), 0, 0))
+
+    names = {dict(labels).get("pool", "") for _, labels in scrape.samples()}
+    oldest = scrape.value("durable_agents_pool_oldest_queued_seconds", pool=OTHERS)
+    assert len([name for name in names if name.startswith("passing-")]) == MOST_NAMED
+    assert scrape.value("durable_agents_pool_jobs", pool=OTHERS, status="queued") == 7
+    assert scrape.value("durable_agents_pool_max_parallelism", pool=OTHERS) == 5
+    assert oldest == 7.5
+
+
+async def test_a_database_that_is_away_is_shown_and_ends_nothing(
+    scrape: Scrape, client: Client
+) -> None:
+    database = Database("postgresql://127.0.0.1:1/none")
+    Gauges(scrape.meter).show(Standing({}, (), 0, 0))
+
+    showing = asyncio.create_task(show_gauges_for_ever(client, database, scrape.meter))
+
+    async def is_shown() -> bool:
+        key = "durable_agents_database_up", frozenset[tuple[str, str]]()
+        return (await asyncio.to_thread(scrape.samples))[key] == 0
+
+    await runs.until(is_shown, "the database is shown as away", within=30)
+    assert not showing.done()
+    showing.cancel()
+    await asyncio.wait([showing])
+    await database.close()

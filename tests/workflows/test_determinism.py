@@ -3,7 +3,6 @@
 `python -m tests.histories.record` records them.
 """
 
-import ast
 import socket
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,7 +13,6 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.workflow import NondeterminismError
 
-from durable_agents.runtime.settings import Settings
 from tests.workflows.replaying import (
     FILES,
     RELEASED,
@@ -27,11 +25,8 @@ from tests.workflows.replaying import (
     scheduled_in,
     type_of,
 )
-from workers.registry import WORKFLOWS, spec_of
-from workers.resources import Resources
-from workers.roles import ROLES
+from workers.registry import WORKFLOWS
 
-OPTIONS = {"start_to_close_timeout", "retry_policy", "summary"}
 ENDS = {"COMPLETED", "FAILED", "CANCELED"}
 OF_ONE_STEP = {"ExternalCallWorkflow"}
 
@@ -230,84 +225,3 @@ def test_a_saved_history_is_small_and_tells_nothing_of_the_machine(file: Path) -
     assert len(content) < 100_000
     assert socket.gethostname() not in content
     assert str(ROOT) not in content
-
-
-def activity_calls() -> list[tuple[str, ast.Call]]:
-    """Each place in workflows/ where an activity is called."""
-    return [
-        (f"{file.name}:{node.lineno}", node)
-        for file in sorted((ROOT / "workflows").glob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr.startswith(("execute_", "start_"))
-        and "activity" in node.func.attr
-    ]
-
-
-def test_every_activity_call_states_its_timeout_its_retry_policy_and_a_summary() -> None:
-    calls = activity_calls()
-
-    missing = {
-        place: OPTIONS - {keyword.arg or "" for keyword in call.keywords} for place, call in calls
-    }
-
-    assert len(calls) >= 10
-    assert {place: names for place, names in missing.items() if names} == {}
-
-
-def test_every_call_on_the_queue_of_models_says_how_long_it_may_take_in_all() -> None:
-    on_that_queue = [
-        (place, {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords})
-        for place, call in activity_calls()
-        if any(ast.unparse(keyword.value).startswith("queue_of(") for keyword in call.keywords)
-    ]
-
-    unbounded = [
-        place for place, options in on_that_queue if "schedule_to_close_timeout" not in options
-    ]
-
-    assert len(on_that_queue) >= 10
-    assert unbounded == []
-
-
-def registered() -> dict[str, set[str]]:
-    """The names of the activities that are registered, by task queue."""
-    values = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "openai_base_url": "http://x"}
-    resources = Resources.open(Settings.model_validate(values))
-    found: dict[str, set[str]] = {}
-    for role in ROLES:
-        spec = spec_of(role, resources)
-        names = {
-            vars(getattr(f, "__func__", f))["__temporal_activity_definition"].name
-            for f in spec.activities
-        }
-        found.setdefault(spec.queue, set()).update(names)
-    return found
-
-
-def test_every_activity_is_registered_by_a_role() -> None:
-    defined = {
-        str(keyword.value.value)
-        for file in (ROOT / "activities").glob("*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "activity.defn"
-        for keyword in node.keywords
-        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
-    }
-
-    assert len(defined) >= 11
-    assert defined - set().union(*registered().values()) == set()
-
-
-def test_every_activity_is_asked_for_on_a_queue_where_it_is_registered() -> None:
-    by_queue = registered()
-
-    astray = {
-        (asked.activity_type.name, asked.task_queue.name)
-        for file in FILES
-        for asked in scheduled_in(events_in(file))
-        if asked.activity_type.name not in by_queue[asked.task_queue.name]
-    }
-
-    assert astray == set()

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -14,28 +13,18 @@ from temporalio.service import RPCError, RPCStatusCode
 from durable_agents.agent import catalogue
 from durable_agents.agent.catalogue import get_agent
 from durable_agents.agent.definition import ToolGrant
-from durable_agents.db import approval_lists, approvals
-from durable_agents.db.approval_lists import RequestRecord
 from durable_agents.db.engine import Database
 from durable_agents.models.approval import ApprovalOptions, PendingApproval
 from durable_agents.models.react import ReActResult
 from tests.steering import Simulator
 from tests.workflows import runs
 from tests.workflows.reviewing import Handle, approval_of, decide, rows_of, submit
+from tests.workflows.ticketing import filing, request_of, tickets_about
 
 pytestmark = pytest.mark.usefixtures("worker")
 
-STEP = "wait for approval file_ticket-1.1"
 CAUSE_NONE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED
 CAUSE_SERVER_CLOSED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
-
-
-async def filing(client: Client, word: str, **options: Any) -> Handle:
-    """An agent that waits for leave to file a ticket."""
-    task = f"file a ticket for account A-1001: printer {word} is on fire"
-    handle = await runs.start_react(client, task, **options)
-    await runs.until_step(handle, STEP)
-    return handle
 
 
 async def decide_in_the_end(handle: Handle, pending: PendingApproval) -> None:
@@ -51,17 +40,6 @@ async def decide_in_the_end(handle: Handle, pending: PendingApproval) -> None:
         return True
 
     await runs.until(is_taken, "the decision is taken")
-
-
-async def tickets_about(database: Database, word: str) -> int:
-    query = text("SELECT count(*) FROM tickets WHERE description LIKE :word OR subject LIKE :word")
-    async with database.statement() as connection:
-        return int(await connection.scalar(query, {"word": f"%{word}%"}) or 0)
-
-
-async def request_of(database: Database, handle: Handle) -> RequestRecord:
-    (row,) = await rows_of(database, handle)
-    return row
 
 
 async def test_an_approved_call_runs_exactly_once(client: Client, database: Database) -> None:
@@ -162,68 +140,6 @@ async def both_waiting(handle: Handle) -> tuple[PendingApproval, ...]:
 
     await runs.until(there, "two requests")
     return tuple(found)
-
-
-async def test_an_edited_call_runs_with_the_arguments_of_the_person(
-    client: Client, database: Database, simulator: Simulator
-) -> None:
-    word, other = runs.token(), runs.token()
-    handle = await filing(client, word)
-    pending = (await approval_of(handle)).waiting[0]
-    edit = {"subject": f"Fire {other}", "description": f"It burns: {other}.", "priority": "high"}
-
-    await decide(handle, pending, verdict="edit", by="Ann", edit=json.dumps(edit))
-    result = await runs.result_of(handle)
-
-    row = await request_of(database, handle)
-    assert (await tickets_about(database, word), await tickets_about(database, other)) == (0, 1)
-    assert row.edited_arguments == edit
-    assert [(call.about, call.outcome) for call in result.tool_calls] == [(f"Fire {other}", "done")]
-    assert "A person changed the arguments" in (await simulator.calls(word))[-1]["body"]
-
-
-async def test_a_long_edit_is_stored_and_named(client: Client, database: Database) -> None:
-    word = runs.token()
-    handle = await filing(client, word)
-    pending = (await approval_of(handle)).waiting[0]
-    edit = json.dumps({"subject": word, "description": f"{word} " + "x" * 9_900, "priority": "low"})
-    async with database.statement() as connection:
-        edit_id = await approvals.save_edit(connection, pending.request_id, edit + " " * 200)
-        foreign = await approvals.save_edit(connection, pending.request_id + 1, edit)
-
-    with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await decide(handle, pending, verdict="edit", by="Ann", edit_id=foreign)
-    await decide(handle, pending, verdict="edit", by="Ann", edit_id=edit_id)
-    await runs.result_of(handle)
-
-    assert "There is no edit" in str(refused.value.cause)
-    assert await tickets_about(database, word) == 1
-
-
-async def test_an_edit_that_does_not_fit_the_tool_is_refused_and_the_call_still_waits(
-    client: Client, database: Database
-) -> None:
-    handle = await filing(client, runs.token())
-    pending = (await approval_of(handle)).waiting[0]
-
-    refused = {
-        "do not fit": '{"subject": "x"}',
-        "not valid JSON": '{"subject": NaN}',
-        "is not an argument": '{"subject": "x", "description": "y", "to": "z"}',
-    }
-    for reason, edit in refused.items():
-        with pytest.raises(WorkflowUpdateFailedError) as error:
-            await decide(handle, pending, verdict="edit", by="Ann", edit=edit)
-        assert reason in str(error.value.cause)
-
-    async def written() -> bool:
-        async with database.statement() as connection:
-            tries = await approval_lists.decisions_on(connection, pending.request_id)
-        return [one.counted for one in tries] == [False] * 3
-
-    await runs.until(written, "the refusals are written down")
-    assert (await runs.status_of(handle)).step == STEP
-    await handle.terminate()
 
 
 async def test_nobody_decides_and_the_agent_goes_on_without(

@@ -7,27 +7,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import RetryPolicy
 
 from durable_agents.db.approval_lists import RequestRecord, decisions_on, get_request
 from durable_agents.db.approvals import Subject, add_request
 from durable_agents.db.engine import Database
-from durable_agents.models.approval import ApprovalOptions, Decision, RequestApprovalInput
+from durable_agents.models.approval import ApprovalOptions, RequestApprovalInput
 from tests.steering import Simulator
 from tests.workflows import runs
 from tests.workflows.reviewing import (
     Handle,
     approval_of,
     decide,
-    finished_tasks,
     new_task,
-    reset,
     rows_of,
     start,
-    submit,
     task_of,
-    until_another,
     waiting,
 )
 from workers import reconciler
@@ -243,69 +239,6 @@ async def test_the_reconciler_withdraws_a_request_of_no_run(
     after = await reconciled(client, database, row)
 
     assert (after.status, after.feedback[:27]) == ("withdrawn", "The server knows no such ru")
-
-
-async def test_a_run_that_was_reset_asks_anew_and_takes_no_decision_on_what_it_asked_before(
-    client: Client, database: Database
-) -> None:
-    handle = await start(client, await new_task(database))
-    before = await waiting(handle)
-
-    again = await reset(client, handle)
-    asked = await until_another(again, before)
-    stale = Decision(verdict="approve", digest=before.digest, by="Ann")
-    with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await submit(again, stale)
-    rows = await rows_of(database, handle)
-
-    assert "about another text" in str(refused.value.cause)
-    assert [row.status for row in rows] == ["withdrawn", "pending"]
-    assert "reset" in rows[0].feedback
-    assert rows[0].content == rows[1].content
-    await decide(again, asked, verdict="approve", by="Ann")
-    assert (await runs.result_of(again)).status == "approved"
-
-
-async def test_a_decision_that_a_reset_applies_again_changes_nothing(
-    client: Client, database: Database
-) -> None:
-    handle = await start(client, await new_task(database))
-    before = await waiting(handle)
-    point = await finished_tasks(handle)
-    await handle.signal("decide", Decision(verdict="approve", digest=before.digest, by="Ann"))
-    await runs.result_of(handle)
-
-    again = await reset(client, handle, point[-1])
-    asked = await until_another(again, before)
-
-    rows = await rows_of(database, handle)
-    assert asked.digest != before.digest
-    assert [row.status for row in rows] == ["approved", "pending"]
-    await decide(again, asked, verdict="approve", by="Bo")
-    assert (await runs.result_of(again)).decided_by == "Bo"
-
-
-async def test_what_is_asked_anew_after_its_escalation_is_for_those_others_too(
-    client: Client, database: Database
-) -> None:
-    first, second = runs.token(), runs.token()
-    options = ApprovalOptions(reviewer=first, escalate_to=second, escalate_after_s=0.2)
-    handle = await start(client, await new_task(database), approval=options, decision_deadline_s=60)
-    before = await waiting(handle)
-
-    async def escalated() -> bool:
-        (row,) = await rows_of(database, handle)
-        return row.escalated_at is not None
-
-    await runs.until(escalated, "the escalation")
-    await runs.until_step(handle, "wait for approval 1")
-    again = await reset(client, handle)
-    asked = await until_another(again, before)
-
-    newest = (await rows_of(database, handle))[-1]
-    assert (newest.request_id, newest.escalated_at is not None) == (asked.request_id, True)
-    assert asked.reviewer == f"{first} or {second}"
-    await again.terminate()
 
 
 async def test_the_reconciler_looks_at_some_requests_at_a_time(

@@ -4,55 +4,26 @@ import asyncio
 
 import pytest
 from sqlalchemy import text
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from durable_agents.db.engine import Database
-from durable_agents.db.error_log import list_errors
-from durable_agents.models.conversation import Thought
-from durable_agents.models.support import Judgement, SupportInput, SupportResult
 from durable_agents.models.tickets import ticket_key
 from tests.steering import Simulator
 from tests.workflows import runs
-from workflows.flow import type_of
-from workflows.support import NO_ANSWER, NO_REPLY, SupportWorkflow
+from tests.workflows.supporting import (
+    ACCOUNT,
+    WORKFLOW,
+    judging,
+    start,
+    supported,
+    thread_of,
+    tickets_of,
+)
+from workflows.support import NO_ANSWER, NO_REPLY
 
 pytestmark = pytest.mark.usefixtures("worker")
 
-WORKFLOW = "SupportWorkflow"
-ACCOUNT = "A-1001"
 HANG = {"kind": "hang", "times": -1}
-NONSENSE: dict[str, object] = {"kind": "nonsense", "times": -1}
-REFUSED: dict[str, object] = {"status": 401, "error_code": "invalid_api_key", "times": -1}
-
-
-def judging(word: str) -> str:
-    """What only the judge's request contains, when an issue begins with the word."""
-    return f'customer\\">\\n{word}'
-
-
-async def start(client: Client, issue: str, **options: object) -> WorkflowHandle[object, object]:
-    request = SupportInput.model_validate({"issue": issue, "user_id": ACCOUNT, **options})
-    return await runs.start(client, WORKFLOW, request, result_type=SupportResult)
-
-
-async def supported(client: Client, issue: str, **options: object) -> SupportResult:
-    return await runs.result_of(await start(client, issue, **options))
-
-
-async def thread_of(database: Database, thread: int) -> list[tuple[str, str]]:
-    """Who says what in a thread, in order; also what is stored but no part of it."""
-    query = text("SELECT role, content FROM messages WHERE thread_id = :id ORDER BY message_id")
-    async with database.statement() as connection:
-        return [(row.role, row.content) for row in await connection.execute(query, {"id": thread})]
-
-
-async def tickets_of(database: Database, thread: int) -> list[tuple[str, str | None, str]]:
-    """The tickets of a thread: number, account, priority."""
-    query = text("SELECT ticket_id, account_id, priority FROM tickets WHERE effect_key = :key")
-    async with database.statement() as connection:
-        rows = await connection.execute(query, {"key": ticket_key(thread)})
-        return [(f"T-{row.ticket_id}", row.account_id, row.priority) for row in rows]
 
 
 async def test_a_question_is_answered_without_a_ticket_and_each_message_is_stored_once(
@@ -196,62 +167,6 @@ async def test_a_step_that_is_delivered_again_after_a_failure_stores_and_files_o
     assert [content for _, content in said].count(result.reply) == 1
 
 
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        (NONSENSE, ("ModelOutputError", "no usable answer")),
-        (REFUSED, ("ModelAuthenticationError", "OPENAI_API_KEY")),
-    ],
-)
-async def test_what_nobody_could_judge_is_escalated_and_the_customer_keeps_the_reply(
-    client: Client,
-    database: Database,
-    simulator: Simulator,
-    fault: dict[str, object],
-    told: tuple[str, str],
-) -> None:
-    word = runs.token()
-
-    async with simulator.faults(judging(word), fault):
-        handle = await start(client, f"{word}: thanks, all is well.")
-        result = await runs.result_of(handle)
-
-    assert (result.escalated, result.judged, result.priority) == (True, False, "medium")
-    assert result.reason.startswith("not judged: ")
-    assert told[1] in result.reason
-    assert await tickets_of(database, result.thread) == [(result.ticket, ACCOUNT, "medium")]
-    assert (await thread_of(database, result.thread))[-1] == ("assistant", result.reply)
-    status = await runs.status_of(handle)
-    assert (status.state, status.note, status.error) == ("completed", result.reason, "")
-    async with database.statement() as connection:
-        (logged,) = await list_errors(connection, workflow_id=handle.id)
-    assert (logged.type, f"not judged: {logged.message}") == (told[0], result.reason)
-
-
-async def test_a_ticket_of_the_agent_is_the_one_when_nobody_could_judge(
-    client: Client, database: Database, simulator: Simulator
-) -> None:
-    word = runs.token()
-
-    async with simulator.faults(judging(word), NONSENSE):
-        result = await supported(client, f"{word}. Please file a ticket: the lamp flickers.")
-
-    (ticket,) = await tickets_of(database, result.thread)
-    assert (ticket[0], result.judged) == (result.ticket, False)
-
-
-async def test_a_reply_and_a_judgement_that_are_missing_are_both_told(
-    client: Client, simulator: Simulator
-) -> None:
-    word = runs.token()
-
-    async with simulator.faults(judging(word), NONSENSE):
-        result = await supported(client, f"{word}: what is the refund policy?", max_rounds=1)
-
-    assert (result.escalated, result.stopped, result.judged) == (True, "max_rounds", False)
-    assert result.reason.startswith(f"{NO_ANSWER} not judged: ")
-
-
 async def test_a_model_that_refuses_the_key_fails_the_run(
     client: Client, simulator: Simulator
 ) -> None:
@@ -320,51 +235,3 @@ async def test_input_that_does_not_fit_fails_the_run_with_its_reason(
 
     assert kind in {"ValidationError", "InputError"}
     assert message
-
-
-class JudgeFails(SupportWorkflow):
-    """Support whose judge fails in one way."""
-
-    def __init__(self, failure: ActivityError) -> None:
-        super().__init__()
-        self._failure = failure
-
-    async def decision(self) -> Judgement:
-        """What is decided about a message that was answered."""
-        return await self._decide(1, Thought(message=2), "u-1")
-
-    async def _judge(self, issue: int, answered: Thought | None, user_id: str) -> Judgement:
-        raise self._failure
-
-    async def _not_judged(self, error: Exception) -> Judgement:
-        return Judgement(escalate=True, priority="medium", reason=type_of(error), judged=False)
-
-
-def failure(cause: Exception) -> ActivityError:
-    error = ActivityError(
-        "Activity task failed",
-        scheduled_event_id=1,
-        started_event_id=2,
-        identity="",
-        activity_type="generate_object",
-        activity_id="decide",
-        retry_state=None,
-    )
-    error.__cause__ = cause
-    return error
-
-
-@pytest.mark.parametrize("kind", ["BudgetExceededError", "ModelQuotaError"])
-async def test_a_judge_that_fails_in_whatever_way_is_a_reason_to_escalate(kind: str) -> None:
-    flow = JudgeFails(failure(ApplicationError("It is used up.", type=kind, non_retryable=True)))
-
-    decision = await flow.decision()
-
-    assert (decision.escalate, decision.judged, decision.reason) == (True, False, kind)
-
-
-async def test_a_cancel_while_the_judge_works_is_no_failure_of_the_judge() -> None:
-    flow = JudgeFails(failure(CancelledError()))
-
-    with pytest.raises(ActivityError):
-        await flow.decision()
