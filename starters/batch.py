@@ -36,7 +36,6 @@ from starters.terminal import (
     say,
 )
 from starters.work_pool import opened
-from workers.registry import WORKFLOWS
 
 BATCH_POOL = "batch"
 USABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
@@ -116,6 +115,8 @@ def _flow_of(command: str) -> tuple[str, type[BaseModel]]:
     flows = {name: place[0] for name, place in COMMANDS.items() if place[2] == FLOWS}
     if command not in flows:
         raise InputError(f"There is no flow {command}. There are: {', '.join(sorted(flows))}.")
+    from workers.registry import WORKFLOWS  # all there are: that takes half a second
+
     stem = flows[command].rpartition(".")[2]
     workflow = next(one for one in WORKFLOWS if one.__module__ == f"workflows.{stem}")
     hints = get_type_hints(vars(workflow)["run"])

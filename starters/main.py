@@ -1,6 +1,7 @@
 """The command line `durable-agents`: the starters, and what runs and watches them."""
 
 import ast
+import gc
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -107,7 +108,11 @@ def main() -> None:
     """Run the command line; what is not named is not loaded, since that takes a second."""
     first = [word for word in sys.argv[1:2] if word in COMMANDS]
     named = first or [word for word in sys.argv[1:] if word in COMMANDS]
-    run_to_end(command_line(named, listed=() if first else COMMANDS))
+    gc.disable()  # what is loaded stays: to look for garbage in it again and again takes a tenth
+    app = command_line(named, listed=() if first else COMMANDS)
+    gc.enable()
+    gc.freeze()
+    run_to_end(app)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
-"""Who uses a command: by a token that the database knows, else by what they say of themselves."""
+"""Who uses a command: by a token that the database knows, else by what they say of themselves.
+
+What talks to the database is loaded where a token is set: that takes half a second.
+"""
 
 import asyncio
 import os
+from typing import TYPE_CHECKING
 
-from durable_agents.db.access import person_of_token
-from durable_agents.db.denials import record_denial
-from durable_agents.db.engine import Database
 from durable_agents.models.errors import InputError
 from durable_agents.models.people import Person
 from durable_agents.runtime.settings import Settings
-from starters.database import database_url
 from starters.options import login
+
+if TYPE_CHECKING:
+    from durable_agents.db.engine import Database
 
 TOKEN = "DURABLE_AGENTS_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -20,7 +23,7 @@ WRONG_TOKEN = (
 )
 
 
-async def person_here(database: Database) -> Person | None:
+async def person_here(database: "Database") -> Person | None:
     """Whose token is set; None when none is.
 
     Raises:
@@ -29,6 +32,9 @@ async def person_here(database: Database) -> Person | None:
     secret = os.environ.get(TOKEN, "")
     if not secret:
         return None
+    from durable_agents.db.access import person_of_token
+    from durable_agents.db.denials import record_denial
+
     async with database.statement() as connection:
         person = await person_of_token(connection, secret)
         if person is None:
@@ -53,6 +59,9 @@ def who_asks(settings: Settings) -> str:
 
 
 async def _name_of_token(settings: Settings) -> str:
+    from durable_agents.db.engine import Database
+    from starters.database import database_url
+
     database = Database(database_url(settings), pool_size=1)
     try:
         person = await person_here(database)

@@ -4,7 +4,6 @@ import functools
 import re
 from typing import Any
 
-import openai
 from pydantic import BaseModel, ValidationError
 
 from durable_agents.clients.completion import ChatAnswer
@@ -14,6 +13,8 @@ from durable_agents.models.errors import ModelOutputError
 @functools.cache
 def response_format(output_type: type[BaseModel]) -> dict[str, Any]:
     """The type as a strict JSON schema in the form of the API."""
+    import openai  # takes a second, and only what asks a model needs it
+
     function = openai.pydantic_function_tool(output_type)["function"]
     schema = {"name": function["name"], "strict": True, "schema": function.get("parameters", {})}
     return {"type": "json_schema", "json_schema": schema}

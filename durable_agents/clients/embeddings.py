@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx2
-import openai
 from pydantic import BaseModel
 
 from durable_agents.clients.model_spans import model_span, tell_vectors
@@ -70,7 +69,7 @@ class EmbeddingClient:
 
     async def _embed(self, texts: Sequence[str], timeout_s: float) -> Embeddings:
         body = {"model": self.model, "input": list(texts), "encoding_format": "base64"}
-        try:
+        with self._server.named_failures():
             async with asyncio.timeout(timeout_s):  # the client's own is for each read
                 response = await self._server.client.post(
                     "/embeddings",
@@ -78,10 +77,6 @@ class EmbeddingClient:
                     body=body,
                     options={"timeout": httpx2.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)},
                 )
-        except TimeoutError as error:
-            raise self._server.too_slow() from error
-        except openai.OpenAIError as error:
-            raise self._server.named(error) from error
         try:
             return _read(response.content, len(texts))
         except ValueError as error:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-import openai
 
 from durable_agents.clients.completion import ChatAnswer, read_answer
 from durable_agents.clients.model_spans import model_span, tell_answer, tell_question
@@ -80,10 +79,8 @@ class ModelClient:
             ModelUnavailableError: The server does not answer.
             ModelRequestError: It refuses.
         """
-        try:
+        with self._server.named_failures():
             page = await self._client.models.list()
-        except openai.OpenAIError as error:
-            raise self._server.named(error) from error
         return [model.id for model in page.data]
 
     async def chat(self, request: ChatRequest) -> ChatAnswer:
@@ -107,20 +104,15 @@ class ModelClient:
         return answer
 
     async def _chat(self, request: ChatRequest) -> ChatAnswer:
-        try:
+        timeout = httpx2.Timeout(request.timeout_s, connect=CONNECT_TIMEOUT_S)
+        with self._server.named_failures():
             async with asyncio.timeout(request.timeout_s):  # the client's own is for each read
                 response = await self._client.post(
                     "/chat/completions",
                     cast_to=httpx2.Response,
                     body=self._body(request),
-                    options={
-                        "timeout": httpx2.Timeout(request.timeout_s, connect=CONNECT_TIMEOUT_S)
-                    },
+                    options={"timeout": timeout},
                 )
-        except TimeoutError as error:
-            raise self._server.too_slow() from error
-        except openai.OpenAIError as error:
-            raise self._server.named(error) from error
         try:
             return read_answer(response.content, request.model)
         except (ValueError, IndexError) as error:

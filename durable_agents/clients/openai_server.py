@@ -1,13 +1,15 @@
 """A server that speaks OpenAI's API: how it is reached, and what its refusals mean.
 
-The client never retries: Temporal does, with what the server said.
+The client never retries: Temporal does, with what the server said. The `openai` package is loaded
+with the first server: that takes a second, which a command that asks no model need not wait for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import httpx2
-import openai
 
 from durable_agents.clients.retry_after import retry_after
 from durable_agents.models.errors import (
@@ -16,6 +18,9 @@ from durable_agents.models.errors import (
     ModelRequestError,
     ModelUnavailableError,
 )
+
+if TYPE_CHECKING:
+    import openai
 
 OPENAI_HOST = "api.openai.com"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -32,6 +37,8 @@ class OpenAIServer:
     """
 
     def __init__(self, *, base_url: str, api_key: str) -> None:
+        import openai
+
         self.client = openai.AsyncOpenAI(
             base_url=base_url or None,
             api_key=api_key or "none",
@@ -53,10 +60,30 @@ class OpenAIServer:
         """Close the connections."""
         await self.client.close()
 
-    def named(self, error: openai.OpenAIError) -> Exception:
-        """Name a failure of the client by what can be done about it."""
+    @contextmanager
+    def named_failures(self) -> Generator[None]:
+        """Name what fails of a call by what can be done about it.
+
+        Raises:
+            ModelUnavailableError: 408, 409, 429, 5xx, no connection, or no answer in time.
+            ModelAuthenticationError: The key is not accepted.
+            ModelQuotaError: The account has no credit left.
+            ModelRequestError: Any other refusal.
+        """
+        import openai
+
+        try:
+            yield
+        except TimeoutError as error:
+            raise self._too_slow() from error
+        except openai.OpenAIError as error:
+            raise self._named(error) from error
+
+    def _named(self, error: "openai.OpenAIError") -> Exception:
+        import openai
+
         if isinstance(error, openai.APITimeoutError):
-            return self.too_slow()
+            return self._too_slow()
         if isinstance(error, openai.APIStatusError):
             return self._named_status(error)
         if isinstance(error, openai.APIConnectionError):
@@ -66,11 +93,10 @@ class OpenAIServer:
             )
         return ModelUnavailableError(f"The model at {self.address} failed: {error}")
 
-    def too_slow(self) -> ModelUnavailableError:
-        """What a call is that took too long."""
+    def _too_slow(self) -> ModelUnavailableError:
         return ModelUnavailableError(f"The model at {self.address} did not answer in time.")
 
-    def _named_status(self, error: openai.APIStatusError) -> Exception:
+    def _named_status(self, error: "openai.APIStatusError") -> Exception:
         """Name an answer other than 2xx."""
         status, said = error.status_code, self._said_by(error)
         where = f"{self.address} answered {status}"
@@ -85,7 +111,7 @@ class OpenAIServer:
             return ModelAuthenticationError(f"{where}: check OPENAI_API_KEY. {said}")
         return ModelRequestError(f"{where}: {said}")
 
-    def _said_by(self, error: openai.APIStatusError) -> str:
+    def _said_by(self, error: "openai.APIStatusError") -> str:
         """The server's own words, at most 300 characters of them, without our key."""
         said = str(error.message)
         body: object = error.body

@@ -20,6 +20,18 @@ command_line.main()
 print(json.dumps(sorted(sys.modules)))
 """
 
+NEEDED = """
+import json, sys
+from importlib import import_module
+from starters.main import COMMANDS, FLOWS, command_line
+for name, (module, _, panel) in COMMANDS.items():
+    if panel == FLOWS and name not in {"external-call", "process-documents"}:  # they send rows
+        import_module(module)
+flows = sorted(sys.modules)
+command_line()
+print(json.dumps([flows, sorted(sys.modules)]))
+"""
+
 
 def help_of(app: typer.Typer) -> str:
     return CliRunner().invoke(app, ["--help"], env={"COLUMNS": "140"}).output
@@ -38,6 +50,18 @@ async def test_listing_the_commands_loads_none_of_them(tmp_path: Path) -> None:
     loaded = {name.split(".")[0] for name in json.loads(ended.out.splitlines()[-1])}
     assert "durable_agents" in loaded
     assert loaded & SLOW == set()
+
+
+async def test_commands_load_no_database_for_a_run_and_openai_for_a_question_alone(
+    tmp_path: Path,
+) -> None:
+    ended = await Commands(None, tmp_path).program(sys.executable, "-c", NEEDED)
+
+    flows, commands = json.loads(ended.out)
+    assert {"temporalio.client", "starters.react"} < set(flows)
+    assert {"sqlalchemy", "openai"} & set(flows) == set()
+    assert "sqlalchemy" in commands
+    assert "openai" not in commands
 
 
 @pytest.mark.parametrize("before", [(), ("--",)])
