@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
@@ -21,9 +23,12 @@ from durable_agents.db.standing import (
 from durable_agents.models.errors import DurableAgentsError
 
 EVERY_S = 15
+REST = 20  # times as long as asking took: pools of many millions of jobs are asked less often
+COUNT_TIMEOUT = timedelta(seconds=10)
 MOST_NAMED = 4 * MOST_POOLS  # by one process in its life: what was shown once is shown for ever
 KINDS = ("review", "tool")
 COMPENSATING = "Phase = 'compensating' AND ExecutionStatus = 'Running'"
+LONG = timedelta(minutes=15)  # where compensations come and go, one that began lately is no news
 
 logger = logging.getLogger(__name__)
 
@@ -32,16 +37,44 @@ async def show_gauges_for_ever(client: Client, database: Database, meter: Metric
     """Ask and show, at once and then every 15 seconds; what cannot be asked stays as it was."""
     gauges = Gauges(meter)
     while True:
-        try:
-            gauges.show(await standing(database))
-        except (DurableAgentsError, SQLAlchemyError) as error:
-            gauges.database_away()
-            logger.warning("How things stand could not be asked: %s", error)
-        try:
-            gauges.show_compensating((await client.count_workflows(COMPENSATING)).count)
-        except RPCError as error:
-            logger.warning("How many runs compensate could not be asked: %s", error)
-        await asyncio.sleep(EVERY_S)
+        began = time.monotonic()
+        database_answered = await _show_database(gauges, database)
+        if await _show_compensating(gauges, client) and database_answered:
+            gauges.show_asked(time.time())
+        await asyncio.sleep(max(EVERY_S, REST * (time.monotonic() - began)))
+
+
+async def _show_database(gauges: "Gauges", database: Database) -> bool:
+    """Show what the database knows; whether all of it could be asked."""
+    try:
+        await database.ping()
+    except (DurableAgentsError, SQLAlchemyError) as error:
+        gauges.show_database(up=False)
+        logger.warning("The database could not be asked how things stand: %s", error)
+        return False
+    gauges.show_database(up=True)
+    try:
+        gauges.show(await standing(database))
+    except (DurableAgentsError, SQLAlchemyError) as error:  # it is up, and takes too long
+        logger.warning("How things stand could not be asked: %s", error)
+        return False
+    return True
+
+
+async def _show_compensating(gauges: "Gauges", client: Client) -> bool:
+    """Show how many runs compensate; whether that could be asked."""
+    since = (datetime.now(UTC) - LONG).isoformat(timespec="seconds")
+    queries = COMPENSATING, f"{COMPENSATING} AND StartTime < '{since}'"
+    try:
+        every, long = [
+            (await client.count_workflows(query, rpc_timeout=COUNT_TIMEOUT)).count
+            for query in queries
+        ]
+    except RPCError as error:
+        logger.warning("How many runs compensate could not be asked: %s", error)
+        return False
+    gauges.show_compensating(every, long)
+    return True
 
 
 class Gauges:
@@ -62,16 +95,24 @@ class Gauges:
             "durable_agents_pool_max_parallelism", "How many jobs may run at once."
         )
         self._compensating = gauge("durable_agents_runs_compensating", "Runs that undo.")
+        self._compensating_long = gauge(
+            "durable_agents_runs_compensating_long", "Those that began over 15 minutes ago."
+        )
         self._refunds = gauge("durable_agents_refunds_open", "Refunds that are not settled.")
+        self._oldest_refund = timed(
+            "durable_agents_refunds_oldest_seconds", "How long the oldest is not settled."
+        )
         self._uncertain = gauge(
             "durable_agents_notifications_uncertain", "Notifications that were sent or not."
+        )
+        self._asked = timed(
+            "durable_agents_gauges_asked_timestamp_seconds", "When all this was asked last."
         )
         self._pools: set[str] = set()
         self._named: set[str] = set()
 
     def show(self, now: Standing) -> None:
         """Show how things stand; a pool that is gone has no jobs."""
-        self._up.set(1)
         for kind in KINDS:
             waiting = now.approvals.get(kind, Waiting())
             self._approvals.set(waiting.count, {"kind": kind})
@@ -82,7 +123,8 @@ class Gauges:
         for pool in (*pools, *gone):
             self._show_pool(pool)
         self._pools = there
-        self._refunds.set(now.refunds_open)
+        self._refunds.set(now.refunds.count)
+        self._oldest_refund.set(now.refunds.oldest_s)
         self._uncertain.set(now.notifications_uncertain)
 
     def _as_named(self, pools: Sequence[PoolStanding]) -> tuple[PoolStanding, ...]:
@@ -102,13 +144,18 @@ class Gauges:
         self._oldest_job.set(pool.oldest_s, of_pool)
         self._parallel.set(pool.parallel, of_pool)
 
-    def show_compensating(self, runs: int) -> None:
-        """Show how many runs undo what they did."""
+    def show_compensating(self, runs: int, long: int) -> None:
+        """Show how many runs undo what they did, and how many of them began long ago."""
         self._compensating.set(runs)
+        self._compensating_long.set(long)
 
-    def database_away(self) -> None:
-        """Show that the rest is old."""
-        self._up.set(0)
+    def show_database(self, *, up: bool) -> None:
+        """Show whether the database answers."""
+        self._up.set(int(up))
+
+    def show_asked(self, at: float) -> None:
+        """Show when all that is shown was asked, in seconds since 1970."""
+        self._asked.set(at)
 
 
 def _together(pools: Sequence[PoolStanding]) -> PoolStanding:

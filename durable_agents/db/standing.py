@@ -1,7 +1,7 @@
 """How things stand: what waits for people, in pools, and of refunds; for the metrics.
 
-Asked every few seconds, so it reads the indexes of what is open and never what is finished, and
-gives up after three seconds.
+Asked every few seconds, so it reads the indexes of what is open and never what is finished, of
+jobs, which may be millions, not even their rows; and it gives up after three seconds.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Standing:
 
     approvals: Mapping[str, Waiting]
     pools: tuple[PoolStanding, ...]
-    refunds_open: int
+    refunds: Waiting
     notifications_uncertain: int
 
 
@@ -56,10 +56,13 @@ _APPROVALS = text(
 
 
 def pools_sql(*, most: int) -> str:
-    """What asks for the pools, so many of them by name; each status by its own partial index."""
+    """What asks for the pools, so many of them by name; each status by its own partial index.
+
+    Ids grow with the time at which jobs came, and stand in the index: the oldest is the lowest.
+    """
     return f"""
     WITH counted AS (
-        SELECT pool, count(*) AS queued, 0 AS delayed, 0 AS running, min(enqueued_at) AS oldest
+        SELECT pool, count(*) AS queued, 0 AS delayed, 0 AS running, min(job_id) AS oldest
         FROM jobs WHERE status = 'queued' GROUP BY pool
         UNION ALL
         SELECT pool, 0, count(*), 0, NULL FROM jobs WHERE status = 'delayed' GROUP BY pool
@@ -67,7 +70,8 @@ def pools_sql(*, most: int) -> str:
         SELECT pool, 0, 0, count(*), NULL FROM jobs WHERE status = 'running' GROUP BY pool
     ), standing AS (
         SELECT pools.pool, COALESCE(sum(queued), 0) AS queued, COALESCE(sum(delayed), 0) AS delayed,
-               COALESCE(sum(running), 0) AS running, min(oldest) AS oldest,
+               COALESCE(sum(running), 0) AS running,
+               (SELECT enqueued_at FROM jobs WHERE job_id = min(oldest)) AS oldest,
                CASE WHEN is_paused THEN 0 ELSE max_parallelism END AS parallel
         FROM pools LEFT JOIN counted USING (pool) GROUP BY pools.pool
     ), ranked AS (
@@ -82,7 +86,12 @@ def pools_sql(*, most: int) -> str:
 
 
 _POOLS = text(pools_sql(most=MOST_POOLS))
-_REFUNDS = text("SELECT count(*) FROM refunds WHERE settled_at IS NULL")
+_REFUNDS = text(
+    """
+    SELECT count(*), COALESCE(EXTRACT(epoch FROM now() - min(began_at)), 0)
+    FROM refunds WHERE settled_at IS NULL
+    """
+)
 _UNCERTAIN = text("SELECT count(*) FROM notifications WHERE status = 'uncertain'")
 
 
@@ -96,7 +105,7 @@ async def standing(database: Database) -> Standing:
         await connection.execute(_TIMEOUT)
         waiting = (await connection.execute(_APPROVALS)).all()
         pools = (await connection.execute(_POOLS)).all()
-        refunds = await connection.scalar(_REFUNDS)
+        refunds = (await connection.execute(_REFUNDS)).one()
         uncertain = await connection.scalar(_UNCERTAIN)
     return Standing(
         approvals={row[0]: Waiting(int(row[1]), float(row[2])) for row in waiting},
@@ -104,6 +113,6 @@ async def standing(database: Database) -> Standing:
             PoolStanding(row[0], int(row[1]), int(row[2]), int(row[3]), float(row[4]), int(row[5]))
             for row in pools
         ),
-        refunds_open=int(refunds or 0),
+        refunds=Waiting(int(refunds[0]), float(refunds[1])),
         notifications_uncertain=int(uncertain or 0),
     )

@@ -181,6 +181,7 @@ async def test_a_process_that_the_system_does_not_start_is_tried_again_and_then_
 async def test_each_signal_that_asks_for_the_end_drains(number: signal.Signals) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may be run by nohup
 
     drain_when_told(loop, told.set)
     os.kill(os.getpid(), number)
