@@ -6,8 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 # The tests run in two processes, each with servers of its own: they wait more than they compute.
-# Files go out in the order that tests/conftest.py gives them, what takes long first.
-TESTS := -n 2 --dist loadfile --no-loadscope-reorder
+TESTS := -n 2 --dist loadfile
 
 .PHONY: demo test test-containers check drills setup setup-dev format lint types lock up clean
 

@@ -36,13 +36,6 @@ QUICK = (
     "history.timerProcessorMaxPollRPS=10000",
 )
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-SLOW = ("drills", "docs", "end_to_end", "workers")  # folders whose tests take seconds each
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long comes first: so processes that share the files end at about the same time."""
-    place = {folder: number for number, folder in enumerate(SLOW)}
-    items.sort(key=lambda item: place.get(item.path.parent.name, len(SLOW)))
 
 
 @pytest.fixture(scope="session", autouse=True)
