@@ -51,6 +51,9 @@ async def serve(
         proxies: Whose X-Forwarded-For is believed. Nobody's unless named: the limit on signing
             in counts by address, and who may choose their address has no limit.
         on_ready: Called once it listens.
+
+    Raises:
+        ConfigurationError: The page cannot be prepared; another try may help.
     """
     config = uvicorn.Config(
         app,
@@ -72,11 +75,6 @@ async def serve(
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-    if not server.started:
-        raise ConfigurationError(
-            "The reviewers' page did not start: the lines above say why; most often the database "
-            "is not there. `durable-agents doctor` looks at all parts."
-        )
 
 
 class _Server(uvicorn.Server):
@@ -96,7 +94,18 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then call back."""
-        await super().startup(sockets)
+        """Start listening, then call back.
+
+        Raises:
+            ConfigurationError: The page cannot be prepared; another try may help.
+        """
+        try:
+            await super().startup(sockets)
+        except SystemExit as ended:  # by which uvicorn would end the process, without a sentence
+            raise ConfigurationError(
+                "The reviewers' page did not start: the lines above say why; most often the "
+                "database is not there. `durable-agents doctor` looks at all parts.",
+                may_pass=True,  # it answered a moment ago
+            ) from ended
         if self.started:
             self._on_ready()

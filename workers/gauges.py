@@ -24,6 +24,7 @@ from durable_agents.models.errors import DurableAgentsError
 
 EVERY_S = 15
 REST = 20  # times as long as asking took: pools of many millions of jobs are asked less often
+MOST_S = 120  # between two turns: what is older than five minutes is alarmed on
 COUNT_TIMEOUT = timedelta(seconds=10)
 MOST_NAMED = 4 * MOST_POOLS  # by one process in its life: what was shown once is shown for ever
 KINDS = ("review", "tool")
@@ -41,7 +42,12 @@ async def show_gauges_for_ever(client: Client, database: Database, meter: Metric
         database_answered = await _show_database(gauges, database)
         if await _show_compensating(gauges, client) and database_answered:
             gauges.show_asked(time.time())
-        await asyncio.sleep(max(EVERY_S, REST * (time.monotonic() - began)))
+        await asyncio.sleep(pause_after(time.monotonic() - began))
+
+
+def pause_after(took_s: float) -> float:
+    """How long to leave both servers in peace that were asked for so long, in seconds."""
+    return min(max(EVERY_S, REST * took_s), MOST_S)
 
 
 async def _show_database(gauges: "Gauges", database: Database) -> bool:

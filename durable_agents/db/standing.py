@@ -46,10 +46,12 @@ class Standing:
     notifications_uncertain: int
 
 
+# What came after this transaction began is younger than its `now()`: no time is below 0, which no
+# gauge takes. (GREATEST leaves out what is NULL.)
 _TIMEOUT = text(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
 _APPROVALS = text(
     """
-    SELECT kind, count(*), EXTRACT(epoch FROM now() - min(created_at))
+    SELECT kind, count(*), GREATEST(EXTRACT(epoch FROM now() - min(created_at)), 0)
     FROM approval_requests WHERE status = 'pending' GROUP BY kind
     """
 )
@@ -80,7 +82,7 @@ def pools_sql(*, most: int) -> str:
     )
     SELECT CASE WHEN place <= {most} THEN pool ELSE '{OTHERS}' END,
            sum(queued), sum(delayed), sum(running),
-           COALESCE(EXTRACT(epoch FROM now() - min(oldest)), 0), sum(parallel)
+           GREATEST(EXTRACT(epoch FROM now() - min(oldest)), 0), sum(parallel)
     FROM ranked GROUP BY 1
     """  # noqa: S608 - a number and a constant
 
@@ -88,7 +90,7 @@ def pools_sql(*, most: int) -> str:
 _POOLS = text(pools_sql(most=MOST_POOLS))
 _REFUNDS = text(
     """
-    SELECT count(*), COALESCE(EXTRACT(epoch FROM now() - min(began_at)), 0)
+    SELECT count(*), GREATEST(EXTRACT(epoch FROM now() - min(began_at)), 0)
     FROM refunds WHERE settled_at IS NULL
     """
 )

@@ -1,5 +1,7 @@
 """How things stand, for the metrics."""
 
+import re
+
 import pytest
 from sqlalchemy import text
 
@@ -69,6 +71,71 @@ async def test_of_many_pools_those_with_the_most_jobs_are_named(
 
     assert {one.pool for one in now.pools} == {busy, OTHERS}
     assert pool_in(now, OTHERS).queued >= 1
+
+
+async def test_what_came_while_it_was_asked_has_waited_no_less_than_not_at_all(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "_POOLS", ALL)
+    pool, word = await new_pool(database), runs.token()
+    await enqueue(database, pool, [job()])
+    async with database.statement() as connection:  # as if in a transaction that began after ours
+        await connection.execute(
+            text("UPDATE jobs SET enqueued_at = now() + interval '1 min' WHERE pool = :pool"),
+            {"pool": pool},
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO approval_requests (workflow_id, run_id, step, digest, kind, subject,"
+                " title, status, created_at) VALUES (:word, :word, 's', 'd', :word, 's', 't',"
+                " 'pending', now() + interval '1 min')"
+            ),
+            {"word": word},
+        )
+
+    now = await standing.standing(database)
+    async with database.statement() as connection:
+        forget = text("DELETE FROM approval_requests WHERE run_id = :word")
+        await connection.execute(forget, {"word": word})
+
+    assert now.approvals[word] == Waiting(1, 0.0)
+    assert pool_in(now, pool).oldest_s == 0
+
+
+async def test_open_jobs_are_counted_without_reading_their_rows(database: Database) -> None:
+    async with database.transaction() as connection:
+        for way in ("seqscan", "bitmapscan"):  # which PostgreSQL takes while tables are small
+            await connection.execute(text(f"SET LOCAL enable_{way} = off"))
+        plan = "\n".join(await connection.scalars(text(f"EXPLAIN {pools_sql(most=1)}")))
+
+    read = re.findall(r"(\w+(?: \w+)* Scan|\w+) (?:using|on) (jobs\w*)", plan)
+
+    assert read == [
+        *(("Index Only Scan", f"jobs_{status}") for status in ("queued", "delayed", "running")),
+        ("Index Scan", "jobs_pkey"),  # of one row for each pool
+    ]
+
+
+async def test_refunds_that_are_not_settled_are_counted_and_timed(database: Database) -> None:
+    before = await standing.standing(database)
+    word = runs.token()
+    async with database.statement() as connection:
+        for generation in (1, 2):
+            await connection.execute(
+                text(
+                    "INSERT INTO refunds (order_id, generation, namespace, workflow_id, run_id,"
+                    " began_at, settled_at) VALUES (:word, :generation, 'n', :word, :word,"
+                    " now() - interval '1 day', CASE WHEN :generation = 2 THEN now() END)"
+                ),
+                {"word": word, "generation": generation},
+            )
+
+    now = await standing.standing(database)
+    async with database.statement() as connection:
+        await connection.execute(text("DELETE FROM refunds WHERE order_id = :word"), {"word": word})
+
+    assert now.refunds.count == before.refunds.count + 1
+    assert now.refunds.oldest_s >= 86_400
 
 
 async def test_requests_and_notifications_that_wait_are_counted(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,51 @@ def test_a_deployment_selects_its_own_pods(name: str) -> None:
     labels = spec["template"]["metadata"]["labels"]
     assert spec["selector"]["matchLabels"] == labels
     assert labels["app.kubernetes.io/component"] == ALL[name]["metadata"]["name"]
+
+
+def of_version(*args: str) -> subprocess.CompletedProcess[str]:
+    command = ["sh", str(FOLDER / "version.sh"), *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_workers_of_a_version_run_beside_those_of_others_and_differ_in_nothing_else() -> None:
+    workers = [one for one in ALL.values() if one["metadata"]["name"].startswith("worker-")]
+    image = "registry.example.com:5000/durable-agents:v2"
+
+    written = of_version("0.2.0", image)
+
+    found = list(yaml.safe_load_all(written.stdout))
+    assert len(found) == len(workers) == 2 * len(ROLES)
+    for manifest, plain in zip(found, workers, strict=True):
+        validate(manifest)
+        if manifest["kind"] == "Deployment":
+            pod = manifest["spec"]["template"]
+            (container,) = pod["spec"]["containers"]
+            assert container.pop("env") == [{"name": "WORKER_BUILD_ID", "value": "0.2.0"}]
+            assert container["image"] == image
+            container["image"] = kustomization()["images"][0]["name"]
+            assert pod["metadata"].pop("labels") == manifest["spec"]["selector"]["matchLabels"]
+        name = plain["metadata"]["name"]
+        selected = manifest["spec"].pop("selector")["matchLabels"].values()
+        assert {manifest["metadata"].pop("name"), *selected} == {f"{name}-0-2-0"}
+        assert _without_names(plain) == manifest
+
+
+@pytest.mark.parametrize(
+    "args", [("",), ("v2",), ("V2", "i"), ("v2-", "i"), ("v_2", "i"), ("v" * 41, "i")]
+)
+def test_a_version_that_no_pod_can_be_named_after_is_refused(args: tuple[str, ...]) -> None:
+    refused = of_version(*args)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.endswith(" Usage: sh version.sh VERSION IMAGE\n")
+
+
+def _without_names(manifest: Manifest) -> Manifest:
+    plain = copy.deepcopy(manifest)
+    del plain["metadata"]["name"], plain["spec"]["selector"]
+    plain["spec"].get("template", {"metadata": {"labels": {}}})["metadata"].pop("labels")
+    return plain
 
 
 @pytest.mark.parametrize("name", PODS)

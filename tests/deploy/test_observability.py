@@ -230,6 +230,16 @@ def test_the_alerts_fire_when_they_should_and_not_otherwise(command: tuple[str, 
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+def test_each_alert_is_seen_to_fire() -> None:
+    seen: set[str] = set()
+    for case in yaml.safe_load((FOLDER / CASES).read_text(encoding="utf-8"))["tests"]:
+        asked = [one for one in case.get("promql_expr_test", []) if one["exp_samples"]]
+        seen |= {one["alertname"] for one in case.get("alert_rule_test", []) if one["exp_alerts"]}
+        seen |= set(re.findall(r'alertname="(\w+)"', str(asked)))
+
+    assert seen == set(RULES)
+
+
 def of_dashboard(name: str) -> list[Query]:
     return [query for at, query in QUERIES.items() if at.startswith(f"{name} / ")]
 

@@ -23,6 +23,7 @@ UNITS = {
 SERVICES = [name for name in UNITS if name.endswith(".service")]
 NOTIFYING = [name for name in SERVICES if "migrate" not in name]
 WORKER = UNITS["durable-agents-worker@.service"]
+OPERATIONS = ROOT / "docs" / "operations.md"
 EXAMPLE = FOLDER / "durable-agents.env.example"
 COMMENTED = re.compile(r"^# ([A-Z][A-Z_]*)=(.*)$", re.MULTILINE)
 
@@ -145,6 +146,15 @@ def test_services_have_no_rights_to_lose(name: str) -> None:
     assert unit.one("CapabilityBoundingSet") == unit.one("AmbientCapabilities") == ""
     assert (unit.one("NoNewPrivileges"), unit.one("ProtectSystem")) == ("yes", "strict")
     assert "@resources" not in str(unit.sections["Service"]["SystemCallFilter"])
+
+
+def test_the_account_may_read_what_lies_in_the_folder_of_settings() -> None:
+    folder = "/etc/durable-agents"
+    made = re.findall(rf"install -d (.+) {folder}\n", OPERATIONS.read_text(encoding="utf-8"))
+    read_by_services = re.findall(rf"_PATH=({folder}/\S+)", EXAMPLE.read_text(encoding="utf-8"))
+
+    assert len(read_by_services) == 3  # certificates and a key; the settings systemd reads, as root
+    assert made == [f"-m 0750 -g {WORKER.one('Group')}"]
 
 
 def test_every_variable_of_the_environment_files_means_something() -> None:

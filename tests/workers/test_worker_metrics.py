@@ -1,23 +1,29 @@
 """What a worker process counts, as the SDK's core shows it."""
 
 import asyncio
+import time
 import urllib.request
+from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
+from sqlalchemy import text
 from temporalio.client import Client
-from temporalio.common import MetricMeter
+from temporalio.common import MetricMeter, SearchAttributePair, TypedSearchAttributes
 
+from durable_agents.db import standing
 from durable_agents.db.engine import Database
 from durable_agents.db.standing import OTHERS, PoolStanding, Standing, Waiting
 from durable_agents.db.usage import CallRecord
 from durable_agents.runtime.settings import Settings
 from tests.workers.test_service import free_port
 from tests.workflows import runs
-from workers.gauges import MOST_NAMED, Gauges, show_gauges_for_ever
+from workers import gauges
+from workers.gauges import MOST_NAMED, Gauges, pause_after, show_gauges_for_ever
 from workers.telemetry import Telemetry
 from workers.worker_metrics import WorkerMetrics
+from workflows.flow import PHASE
 
 
 class Scrape:
@@ -31,9 +37,9 @@ class Scrape:
     def samples(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """Each sample by name and labels."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics") as answer:
-            text = answer.read().decode()
+            page = answer.read().decode()
         found: list[Sample] = [
-            sample for family in text_string_to_metric_families(text) for sample in family.samples
+            sample for family in text_string_to_metric_families(page) for sample in family.samples
         ]
         return {(one.name, frozenset(one.labels.items())): one.value for one in found}
 
@@ -98,10 +104,11 @@ def test_a_pool_that_is_gone_shows_no_jobs(scrape: Scrape) -> None:
     gauges = Gauges(scrape.meter)
     pool = PoolStanding("p", queued=3, delayed=2, running=1, oldest_s=12.5, parallel=4)
 
-    gauges.show(Standing({"review": Waiting(2, 60.5)}, (pool,), 1, 5))
+    gauges.show(Standing({"review": Waiting(2, 60.5)}, (pool,), Waiting(1, 30.5), 5))
+    gauges.show_database(up=True)
     there = scrape.samples()
-    gauges.show(Standing({}, (), 0, 0))
-    gauges.database_away()
+    gauges.show(Standing({}, (), Waiting(), 0))
+    gauges.show_database(up=False)
     gone = scrape.samples()
 
     def shown(name: str, **labels: str) -> tuple[float, float]:
@@ -117,6 +124,7 @@ def test_a_pool_that_is_gone_shows_no_jobs(scrape: Scrape) -> None:
     assert shown("approvals_waiting", kind="tool") == (0, 0)
     assert shown("approvals_oldest_seconds", kind="review") == (60.5, 0)
     assert shown("refunds_open") == (1, 0)
+    assert shown("refunds_oldest_seconds") == (30.5, 0)
     assert shown("notifications_uncertain") == (5, 0)
     assert shown("database_up") == (1, 0)
 
@@ -128,7 +136,8 @@ def test_however_many_pools_come_and_go_a_process_names_so_many_and_no_more(
 
     for number in range(MOST_NAMED + 5):
         here = PoolStanding(f"passing-{number}", 2, 1, 0, 7.5, 4)
-        gauges.show(Standing({}, (here, PoolStanding(OTHERS, 5, 0, 0, 3.5, 1)), 0, 0))
+        others = PoolStanding(OTHERS, 5, 0, 0, 3.5, 1)
+        gauges.show(Standing({}, (here, others), Waiting(), 0))
 
     names = {dict(labels).get("pool", "") for _, labels in scrape.samples()}
     oldest = scrape.value("durable_agents_pool_oldest_queued_seconds", pool=OTHERS)
@@ -142,7 +151,7 @@ async def test_a_database_that_is_away_is_shown_and_ends_nothing(
     scrape: Scrape, client: Client
 ) -> None:
     database = Database("postgresql://127.0.0.1:1/none")
-    Gauges(scrape.meter).show(Standing({}, (), 0, 0))
+    Gauges(scrape.meter).show_database(up=True)
 
     showing = asyncio.create_task(show_gauges_for_ever(client, database, scrape.meter))
 
@@ -155,3 +164,83 @@ async def test_a_database_that_is_away_is_shown_and_ends_nothing(
     showing.cancel()
     await asyncio.wait([showing])
     await database.close()
+
+
+async def test_a_database_that_takes_too_long_to_say_is_up_and_what_is_shown_gets_old(
+    scrape: Scrape, client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "_TIMEOUT", text("SET LOCAL statement_timeout = 50"))
+    monkeypatch.setattr(standing, "_UNCERTAIN", text("SELECT 1 FROM pg_sleep(60)"))
+    gauges = Gauges(scrape.meter)
+    gauges.show_database(up=False)
+    gauges.show_asked(1)
+    gauges.show_compensating(7, 7)  # which is asked after the database
+
+    showing = asyncio.create_task(show_gauges_for_ever(client, database, scrape.meter))
+
+    async def is_shown() -> bool:
+        shown = await asyncio.to_thread(scrape.value, "durable_agents_runs_compensating_long")
+        return shown != 7
+
+    await runs.until(is_shown, "it was asked", within=30)
+    showing.cancel()
+    await asyncio.wait([showing])
+    assert scrape.value("durable_agents_database_up") == 1
+    assert scrape.value("durable_agents_gauges_asked_timestamp_seconds") == 1
+
+
+async def test_when_all_is_asked_the_time_is_shown(
+    scrape: Scrape, client: Client, database: Database
+) -> None:
+    Gauges(scrape.meter).show_asked(1)
+    began = time.time()
+
+    showing = asyncio.create_task(show_gauges_for_ever(client, database, scrape.meter))
+
+    async def is_shown() -> bool:
+        name = "durable_agents_gauges_asked_timestamp_seconds"
+        return await asyncio.to_thread(scrape.value, name) >= began
+
+    await runs.until(is_shown, "all is asked", within=30)
+    showing.cancel()
+    await asyncio.wait([showing])
+
+
+@pytest.mark.parametrize("minutes", [60, -60])
+async def test_runs_that_compensate_count_as_long_only_when_they_began_long_ago(
+    scrape: Scrape,
+    client: Client,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    minutes: int,
+) -> None:
+    monkeypatch.setattr(gauges, "LONG", timedelta(minutes=minutes))
+    monkeypatch.setattr(gauges, "EVERY_S", 0.1)
+    Gauges(scrape.meter).show_compensating(0, 10**6)
+    phase = TypedSearchAttributes([SearchAttributePair(PHASE, "compensating")])
+    handle = await client.start_workflow(
+        "Parked", id=runs.token(), task_queue="nobody", search_attributes=phase
+    )
+
+    showing = asyncio.create_task(show_gauges_for_ever(client, database, scrape.meter))
+
+    async def is_shown() -> bool:
+        every, long = await asyncio.to_thread(compensating, scrape)
+        return every >= 1 and long == (every if minutes < 0 else 0)
+
+    await runs.until(is_shown, "it is counted", within=30)
+    showing.cancel()
+    await asyncio.wait([showing])
+    await handle.terminate()
+
+
+def compensating(scrape: Scrape) -> tuple[float, float]:
+    """How many runs compensate, and how many of them began long ago."""
+    name = "durable_agents_runs_compensating"
+    return scrape.value(name), scrape.value(f"{name}_long")
+
+
+def test_servers_that_take_long_to_say_are_asked_less_often() -> None:
+    assert pause_after(0.1) == 15
+    assert pause_after(3) == 60
+    assert pause_after(40) == 120
