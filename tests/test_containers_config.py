@@ -278,7 +278,7 @@ def test_prometheus_asks_every_worker_and_the_servers_where_they_listen() -> Non
     assert rules in mounted
     assert "/etc/prometheus/prometheus.yml" in mounted
     asked = SERVICES["prometheus"]["healthcheck"]["test"]
-    assert asked == ["CMD", "promtool", "check", "healthy", "--url=http://127.0.0.1:9090"]
+    assert asked == ["CMD", "promtool", "query", "instant", "http://127.0.0.1:9090", "1"]
 
 
 def test_grafana_finds_prometheus_and_the_dashboards() -> None:
