@@ -82,6 +82,17 @@ class Stack:
         }
         self._images.write_text(json.dumps({"services": named}))
 
+    async def take_what_is_here(self) -> None:
+        """Where a release of Prometheus cannot be pulled, use another that the machine has."""
+        configured = json.loads((await self.must("--profile", "*", "config", "--format=json")).text)
+        named = configured["services"]["prometheus"]["image"]
+        other = f"{named.rpartition(':')[0]}:latest"
+        if await _is_had(named) or not await _is_here(other):
+            return
+        report(f"{named} cannot be pulled; {other}, which is here, takes its place")
+        self._values["PROMETHEUS_IMAGE"] = other
+        self._env.write_text(_lines(self._values))
+
     def env_with(self, **values: object) -> Path:
         """Settings of which some are other than those of the stack."""
         file = self.folder / f"{secrets.token_hex(4)}.env"
@@ -165,6 +176,7 @@ async def running_stack() -> AsyncGenerator[Stack]:
     with tempfile.TemporaryDirectory(prefix="da-try-") as folder:
         stack = Stack(Path(folder))
         try:
+            await stack.take_what_is_here()
             began = time.monotonic()
             said = await stack.compose("build", "worker", "simulator")
             assert said.code == 0, said.text
@@ -190,6 +202,16 @@ def report(sentence: str) -> None:
     """Say what was measured."""
     sys.stdout.write(f"\n  {sentence}\n")
     sys.stdout.flush()
+
+
+async def _is_here(image: str) -> bool:
+    """Whether the machine has an image."""
+    return (await docker("image", "inspect", image)).code == 0
+
+
+async def _is_had(image: str) -> bool:
+    """Whether the machine has an image or can pull it."""
+    return await _is_here(image) or (await docker("pull", "--quiet", image)).code == 0
 
 
 def _lines(values: dict[str, object]) -> str:
