@@ -22,8 +22,8 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from durable_agents.runtime.settings import Settings
+from tests.forking import FORKS, PROJECT
 
-PROJECT = Path(__file__).parent.parent
 COMMAND = str(Path(sys.executable).with_name("durable-agents"))
 LONGEST_S = 60
 HEALTH = re.compile(r"Health and metrics are at (\S+?)\.(?:\"|$)")  # as text, or in JSON
@@ -65,6 +65,8 @@ class Commands:
         env: Variables for all of them.
     """
 
+    forks = True  # what `durable-agents` loads is loaded once for all (`tests.forking`)
+
     def __init__(self, settings: Settings | None, folder: Path, **env: str) -> None:
         self.folder = folder
         self._env = {
@@ -76,6 +78,10 @@ class Commands:
             **env,
         }
 
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        """All variables of a command."""
+        return {**self._env, **more}
+
     async def start(
         self, argv: Sequence[str], *, stdin: int = DEVNULL, env: Mapping[str, str] | None = None
     ) -> Process:
@@ -86,12 +92,18 @@ class Commands:
             stdout=PIPE,
             stderr=PIPE,
             cwd=self.folder,
-            env={**self._env, **(env or {})},
+            env=self.environment(env or {}),
             start_new_session=True,
         )
 
     async def __call__(self, *args: str, stdin: bytes | None = None, **env: str) -> Ended:
         """Run `durable-agents` to its end."""
+        environment = self.environment(env)
+        if self.forks and FORKS.can(environment):
+            told = await FORKS.run(
+                [COMMAND, *args], environment, self.folder, stdin or b"", LONGEST_S
+            )
+            return Ended(*told)
         return await self.program(COMMAND, *args, stdin=stdin, **env)
 
     async def program(self, *argv: str, stdin: bytes | None = None, **env: str) -> Ended:

@@ -22,6 +22,7 @@ from durable_agents.runtime.embedded.services import EmbeddedServices
 from durable_agents.runtime.embedded.temporal_server import temporal_program
 from durable_agents.runtime.settings import Settings
 from durable_agents.runtime.simulated import SIMULATOR_MODEL
+from tests.forking import FORKS
 from tests.steering import Simulator
 from workers.process import build_workers
 from workers.resources import Resources
@@ -51,6 +52,13 @@ def _no_foreign_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # so are jobs in the background
             signal.signal(signal.SIGINT, signal.default_int_handler)  # else commands ignore Ctrl-C
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_forks_left() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] - autouse
+    """What commands are forked from ends with the tests."""
+    yield
+    FORKS.end()
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
 
@@ -70,6 +71,8 @@ class Tracing:
             resource=Resource.create({**pairs(settings.otel_resource_attributes), **named}),
             shutdown_on_exit=False,  # `end` does it, and within bounds
         )
+        # The SDK's interceptor asks for a tracer at each activity; a new one costs half a span.
+        self._provider.get_tracer = cache(self._provider.get_tracer)  # pyright: ignore[reportAttributeAccessIssue] - nobody gives attributes
         self._provider.add_span_processor(BatchSpanProcessor(cast("SpanExporter", self.exporter)))
         if not isinstance(trace.get_tracer_provider(), ReplaySafeTracerProvider):
             trace.set_tracer_provider(self._provider)  # the SDK's interceptor asks for such a one

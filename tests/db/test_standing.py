@@ -1,6 +1,7 @@
 """How things stand, for the metrics."""
 
 import re
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
@@ -9,10 +10,16 @@ from durable_agents.db import pools, standing
 from durable_agents.db.engine import Database
 from durable_agents.db.standing import OTHERS, PoolStanding, Standing, Waiting, pools_sql
 from durable_agents.models.errors import DatabaseUnavailableError
+from tests.db.databases import migrated_database
 from tests.db.pooling import enqueue, job, new_pool
 from tests.workflows import runs
 
-ALL = text(pools_sql(most=1_000_000))
+
+@pytest.fixture(scope="module")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """One in which no other test leaves jobs, of which there could be more than here."""
+    async with migrated_database(database_url) as alone:
+        yield alone
 
 
 def pool_in(now: Standing, pool: str) -> PoolStanding:
@@ -20,9 +27,8 @@ def pool_in(now: Standing, pool: str) -> PoolStanding:
 
 
 async def test_the_open_jobs_of_a_pool_are_counted_by_status(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
-    monkeypatch.setattr(standing, "_POOLS", ALL)
     pool = await new_pool(database, max_parallelism=3)
     numbers = await enqueue(database, pool, [job(), job(), job(), job()])
     async with database.statement() as connection:
@@ -45,9 +51,8 @@ async def test_the_open_jobs_of_a_pool_are_counted_by_status(
 
 
 async def test_a_pool_that_is_paused_may_run_none_and_one_without_jobs_is_told(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
-    monkeypatch.setattr(standing, "_POOLS", ALL)
     pool = await new_pool(database)
     async with database.statement() as connection:
         await pools.configure(connection, pool, is_paused=True)
@@ -74,9 +79,8 @@ async def test_of_many_pools_those_with_the_most_jobs_are_named(
 
 
 async def test_what_came_while_it_was_asked_has_waited_no_less_than_not_at_all(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
-    monkeypatch.setattr(standing, "_POOLS", ALL)
     pool, word = await new_pool(database), runs.token()
     await enqueue(database, pool, [job()])
     async with database.statement() as connection:  # as if in a transaction that began after ours

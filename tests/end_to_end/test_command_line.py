@@ -18,6 +18,12 @@ SLOW = {"kind": "latency", "latency_s": 30, "times": -1}
 pytestmark = pytest.mark.usefixtures("service")
 
 
+@pytest.fixture(autouse=True)
+def _started_as_people_do(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - autouse
+    """Elsewhere commands are forks of what has loaded them."""
+    monkeypatch.setattr(Commands, "forks", False)
+
+
 def new_id() -> str:
     return f"run-{secrets.token_hex(6)}"
 
