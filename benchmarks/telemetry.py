@@ -1,26 +1,23 @@
 """What telemetry costs of a ReAct round.
 
-    python -m benchmarks.telemetry [--pairs 10] [--runs 10] [--rounds 20]
+    python -m benchmarks.telemetry [--pairs 10] [--runs 8] [--rounds 20]
 
-Three worker processes on the same servers, each in a namespace of its own, in turn (A B C A B C …):
-without telemetry; with the metrics, as `python -m workers` runs it; with metrics and traces, every
-one of them sent to a collector on loopback. CPU seconds are those of the worker and of the
-Temporal server, taken from the kernel once the spans have been sent; those of the collector do not
-count. The ratio is taken within each turn.
+Three times all parts (Temporal server, PostgreSQL, simulator, worker), which do the same work at
+the same time, so that whatever else the machine does meets them alike: without telemetry; with the
+metrics, as `python -m workers` runs it; with metrics and traces, every one of them sent to a
+collector on loopback. CPU seconds are those of all parts, taken from the kernel once the spans have
+been sent; those of the collector do not count. The ratio is taken within each turn.
 """
 
 import argparse
 import asyncio
 import socket
-import statistics
 import threading
 import urllib.request
 from collections.abc import Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-from temporalio.client import Client
 
 from benchmarks.bench import (
     Bench,
@@ -32,8 +29,6 @@ from benchmarks.bench import (
     spread,
     worker_process,
 )
-from durable_agents.runtime.connection import connect
-from tests.commanding import make_namespace
 
 SETTLE_S = 6  # until what was traced is sent, which is every 5 s
 NAMES = ("without", "metrics", "metrics and traces")
@@ -49,15 +44,15 @@ class Load:
 
 @dataclass(frozen=True)
 class Sample:
-    """CPU milliseconds of one round."""
+    """CPU milliseconds of one round: of the worker, and of the servers it works with."""
 
     worker_ms: float
-    server_ms: float
+    servers_ms: float
 
     @property
-    def both_ms(self) -> float:
-        """Of worker and server."""
-        return self.worker_ms + self.server_ms
+    def all_ms(self) -> float:
+        """Of all parts."""
+        return self.worker_ms + self.servers_ms
 
 
 class Sink:
@@ -95,64 +90,62 @@ def collecting() -> Generator[tuple[str, Sink]]:
         server.server_close()
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A worker under measurement, with parts of its own, and where it shows its metrics."""
+
+    worker: WorkerProcess
+    parts: Bench
+    port: int
+
+    def cpu(self) -> tuple[float, float]:
+        """CPU seconds so far: of the worker, and of the servers."""
+        servers = (pid_named(self.parts, name) for name in ("temporal", "postgres", "simulator"))
+        return self.worker.cpu(), sum(map(cpu_of_tree, servers))
+
+
 async def main(pairs: int, load: Load) -> None:
     """Measure and print."""
     async with AsyncExitStack() as stack:
         address, sink = stack.enter_context(collecting())
-        parts = await stack.enter_async_context(bench())
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": address}
-        turns = [
-            await _subject(stack, parts, "without", 0, {}),
-            await _subject(stack, parts, "metrics", _free_port(), {}),
-            await _subject(stack, parts, "traces", _free_port(), traced),
+        subjects = [
+            await _subject(stack, 0, {}),
+            await _subject(stack, _free_port(), {}),
+            await _subject(stack, _free_port(), traced),
         ]
-        for subject in turns:  # to warm up
-            await _sample(parts, load, subject)
+        await _samples(subjects, load)  # to warm up
         sent = sink.bytes, sink.requests
-        samples = [[await _sample(parts, load, one) for one in turns] for _ in range(pairs)]
-        _print(samples, load)
+        turns = [await _samples(subjects, load) for _ in range(pairs)]
+        _print(turns, load)
         rounds = pairs * load.runs * load.rounds
         told = sink.bytes - sent[0], sink.requests - sent[1]
         print(f"  sent: {told[0] / rounds:.0f} bytes a round, {told[1]} requests in all")
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A worker under measurement, in a namespace of its own, and where it shows its metrics."""
-
-    worker: WorkerProcess
-    client: Client
-    port: int
-
-
-async def _subject(
-    stack: AsyncExitStack, parts: Bench, namespace: str, port: int, env: dict[str, str]
-) -> Subject:
-    await make_namespace(parts.client, namespace)
-    there = parts.settings.model_copy(update={"temporal_namespace": namespace})
+async def _subject(stack: AsyncExitStack, port: int, env: dict[str, str]) -> Subject:
+    parts = await stack.enter_async_context(bench())
     argv = ["-m", "workers.process", "--metrics-port", str(port), "--number", "1"]
-    given = {
-        "STATE_DIR": str(parts.settings.state_dir),
-        "TEMPORAL_NAMESPACE": namespace,
-        "WORKER_SANDBOX": "off",
-        **env,
-    }
+    given = {"STATE_DIR": str(parts.settings.state_dir), "WORKER_SANDBOX": "off", **env}
     worker = await stack.enter_async_context(worker_process(argv, given, ready=True))
-    return Subject(worker, await connect(there), port)
+    return Subject(worker, parts, port)
 
 
-async def _sample(parts: Bench, load: Load, subject: Subject) -> Sample:
-    """Do the work once and take what it cost."""
-    server = pid_named(parts, "temporal")
-    before = subject.worker.cpu(), cpu_of_tree(server)
-    await asyncio.gather(*(run_react(subject.client, load.rounds) for _ in range(load.runs)))
-    if subject.port:  # as Prometheus would
-        await asyncio.to_thread(_scrape, subject.port)
+async def _samples(subjects: Sequence[Subject], load: Load) -> list[Sample]:
+    """Let all do the work once, and take what it cost each."""
+    before = [one.cpu() for one in subjects]
+    clients = [one.parts.client for one in subjects for _ in range(load.runs)]
+    await asyncio.gather(*(run_react(client, load.rounds) for client in clients))
+    for subject in subjects:
+        if subject.port:  # as Prometheus would
+            await asyncio.to_thread(_scrape, subject.port)
     await asyncio.sleep(SETTLE_S)
-    after = subject.worker.cpu(), cpu_of_tree(server)
-    rounds = load.runs * load.rounds
-    spent = [(b - a) * 1000 / rounds for a, b in zip(before, after, strict=True)]
-    return Sample(spent[0], spent[1])
+    after = [one.cpu() for one in subjects]
+    ms = 1000 / (load.runs * load.rounds)
+    return [
+        Sample((worker - worker_before) * ms, (servers - servers_before) * ms)
+        for (worker_before, servers_before), (worker, servers) in zip(before, after, strict=True)
+    ]
 
 
 def _scrape(port: int) -> None:
@@ -167,25 +160,23 @@ def _free_port() -> int:
 
 
 def _print(turns: Sequence[Sequence[Sample]], load: Load) -> None:
-    print(f"CPU milliseconds a round, {load.runs} runs at once, {load.rounds} rounds each")
+    print(f"CPU milliseconds a round, {load.runs} runs at once of each, {load.rounds} rounds a run")
     for place, name in enumerate(NAMES):
         of_name = [turn[place] for turn in turns]
         worker = spread([one.worker_ms for one in of_name])
-        server = statistics.median(one.server_ms for one in of_name)
-        print(f"  {name}: worker {worker}, server {server:.2f}")
+        everything = spread([one.all_ms for one in of_name])
+        print(f"  {name}: worker {worker}, all parts {everything}")
     for place, name in enumerate(NAMES[1:], start=1):
         of_worker = [turn[place].worker_ms / turn[0].worker_ms for turn in turns]
-        of_both = [turn[place].both_ms / turn[0].both_ms for turn in turns]
-        print(
-            f"  ratio {name} / without: worker {spread(of_worker, 3)}, "
-            f"worker and server {spread(of_both, 3)}"
-        )
+        of_all = [turn[place].all_ms / turn[0].all_ms for turn in turns]
+        told = f"worker {spread(of_worker, 3)}, all parts {spread(of_all, 3)}"
+        print(f"  ratio {name} / without: {told}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=10)
-    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=20)
     given = parser.parse_args()
     asyncio.run(main(given.pairs, Load(given.runs, given.rounds)))
