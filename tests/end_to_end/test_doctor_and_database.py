@@ -48,7 +48,7 @@ async def test_doctor_tells_each_quota_with_what_is_left_and_who_asks_to_wait(
     used = [draw_of_calls("doctored", 0.01, 3), draw_of_tokens("a-model", 600, 10)]
     async with database.statement() as connection:
         await take_turn(connection, used, 5)
-        await settle(connection, used[1], 0, 300)
+        await settle(connection, used[1], 10, 300)
 
     ended = await command(
         "doctor",
