@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-CHECKS = Path(__file__).with_name("checks.py")
+FOLDER = Path(__file__).parent
+CHECKS = [str(FOLDER / f"checks_{of}.py") for of in ("image", "survival", "bad_input")]
 NEEDED = (
     ("docker", "version", "--format", "{{.Server.Version}}"),
     ("docker", "compose", "version", "--short"),
@@ -31,7 +32,7 @@ def main() -> None:
     reason = why_not()
     if reason:
         sys.exit(f"The containers cannot be tested here: {reason}. Start Docker, then try again.")
-    sys.exit(pytest.main([str(CHECKS), "-s", *sys.argv[1:]]))
+    sys.exit(pytest.main([*CHECKS, "-s", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":
