@@ -133,26 +133,32 @@ class BadAnswers(Fault):
     calls: dict[str, int] = field(default_factory=dict[str, int])
 
     def fits(self, flow: Flow) -> bool:
-        return flow.asks_model if self.route == "chat" else flow.calls_service
+        if self.route == "weather":
+            return flow.calls_service
+        return flow.asks_model and not (self.needs_form and flow.structured is None)
 
     async def arrange(self, stage: Stage, scenarios: Sequence[Scenario]) -> None:
         for one in scenarios:
             good = self._good_before(one.flow)
             passing = [{"kind": "latency", "times": good}] if good else []
-            match = one.flow.match(one.word)
+            match = one.flow.match(one.word, self.route)
             for fault in (*passing, *self.faults):
                 await stage.simulator.ask_for({"route": self.route, **fault, "match": match})
 
     def _good_before(self, flow: Flow) -> int:
+        if self.route == "weather":
+            return 0
         if self.needs_form:
+            assert flow.structured is not None  # it fits
             return flow.structured % max(self.calls[flow.name], 1)
         return self.after % max(self.calls[flow.name], 1)
 
     async def conclude(self, stage: Stage, scenarios: Sequence[Scenario]) -> None:
         left = {fault["match"] for fault in await stage.simulator.faults_left()}
         for one in scenarios:
-            one.met = one.flow.match(one.word) not in left
-            await stage.simulator.forget(one.flow.match(one.word))
+            match = one.flow.match(one.word, self.route)
+            one.met = match not in left
+            await stage.simulator.forget(match)
 
 
 TOO_MANY: dict[str, dict[str, Any]] = {
