@@ -178,6 +178,8 @@ WITHOUT_SENSE: dict[str, tuple[str, dict[str, Any]]] = {
     "nonsense": ("nonsense", {"kind": "nonsense"}),
 }
 SILENCE: dict[str, Any] = {"kind": "hang"}
+# Longer than a heartbeat timeout; then the connection ends.
+SHORT_SILENCE: dict[str, Any] = {"kind": "drop", "latency_s": 6}
 
 
 def bad_answers(calls: dict[str, int], after: int, *, patient: bool) -> list[Fault]:
@@ -206,7 +208,8 @@ def bad_answers(calls: dict[str, int], after: int, *, patient: bool) -> list[Fau
 def bad_answers_in_turn(calls: dict[str, int]) -> list[Fault]:
     """The same for those in a hurry: a run meets several, one after the other.
 
-    Those that name no delay come first, since the delays grow from try to try.
+    Those that name no delay come first, since the delays grow from try to try. None waits for
+    the whole minute in which an answer never comes.
     """
     later = tuple(TOO_MANY.values())
     broken = tuple(fault for _, fault in BROKEN.values())
@@ -214,10 +217,13 @@ def bad_answers_in_turn(calls: dict[str, int]) -> list[Fault]:
     named: dict[str, dict[str, Any]] = {
         "model: 429, 500": {"faults": (later[0], broken[0], *later[1:])},
         "model: half answers": {"faults": (*broken[1:], senseless[1]), "needs_form": True},
-        "model: nothing": {"faults": senseless[:1], "needs_form": True},
+        "model: nothing": {"faults": (senseless[0], SHORT_SILENCE), "needs_form": True},
         "model: nonsense": {"faults": senseless[2:], "needs_form": True},
         "service: 429": {"faults": later, "route": "weather"},
-        "service: 500, half answers": {"faults": broken, "route": "weather"},
+        "service: 500, half answers, nothing": {
+            "faults": (*broken, SHORT_SILENCE),
+            "route": "weather",
+        },
     }
     return [BadAnswers(name=name, group="", calls=calls, **told) for name, told in named.items()]
 
