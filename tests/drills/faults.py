@@ -209,7 +209,7 @@ def bad_answers_in_turn(calls: dict[str, int]) -> list[Fault]:
     """The same for those in a hurry: a run meets several, one after the other.
 
     Those that name no delay come first, since the delays grow from try to try. None waits for
-    the whole minute in which an answer never comes.
+    the whole minute in which an answer never comes. Last comes what a flow may take for an answer.
     """
     later = tuple(TOO_MANY.values())
     broken = tuple(fault for _, fault in BROKEN.values())
@@ -217,11 +217,11 @@ def bad_answers_in_turn(calls: dict[str, int]) -> list[Fault]:
     named: dict[str, dict[str, Any]] = {
         "model: 429, 500": {"faults": (later[0], broken[0], *later[1:])},
         "model: half answers": {"faults": (*broken[1:], senseless[1]), "needs_form": True},
-        "model: nothing": {"faults": (senseless[0], SHORT_SILENCE), "needs_form": True},
+        "model: nothing": {"faults": (SHORT_SILENCE, senseless[0]), "needs_form": True},
         "model: nonsense": {"faults": senseless[2:], "needs_form": True},
         "service: 429": {"faults": later, "route": "weather"},
         "service: 500, half answers, nothing": {
-            "faults": (*broken, SHORT_SILENCE),
+            "faults": (*broken[:2], SHORT_SILENCE, broken[2]),
             "route": "weather",
         },
     }
