@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.drills import recovery, report, rounds
+from tests.drills.branches import branches
 from tests.drills.episodes import undisturbed
 from tests.drills.flows import flows
 from tests.drills.report import Progress
@@ -39,7 +40,7 @@ async def _round(progress: Progress, file: Path, only: Sequence[str]) -> None:
     async with set_up() as stage:
         chosen = [
             flow
-            for flow in flows(stage.servers.settings.simulator_url)
+            for flow in (*flows(stage.servers.settings.simulator_url), *branches())
             if not only or flow.name in only
         ]
         known = await undisturbed(stage, chosen)
@@ -86,7 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.drills", description=__doc__)
     parser.add_argument("--long", action="store_true", help=f"until {ENOUGH:,} scenarios are seen")
     parser.add_argument("--anew", action="store_true", help="forget what was seen before")
-    names = [flow.name for flow in flows("")]
+    names = [flow.name for flow in (*flows(""), *branches())]
     shown = "this flow alone, and no table: one of %(choices)s"
     parser.add_argument(
         "--flow", action="append", default=[], choices=names, metavar="FLOW", help=shown

@@ -10,15 +10,15 @@ from typing import Any
 
 from sqlalchemy import text
 from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
 
 from durable_agents.jobs import lanes
-from durable_agents.models.approval import Decision
-from durable_agents.models.errors import DurableAgentsError
 from starters import running
-from tests.drills import tally
+from tests.drills import people, tally
 from tests.drills.flows import POOL, Flow, new_jobs, words_for, workflow_of
 from tests.drills.leavings import LEAVINGS
+from tests.drills.people import AWAY
 from tests.drills.stage import Stage
 from tests.drills.tally import Difference, Tally
 from tests.drills.watched_worker import Moment, hold_name
@@ -26,8 +26,8 @@ from tests.drills.watched_worker import Moment, hold_name
 HELD_WITHIN_S = 14  # a step of the database has 20 s
 ENDED_WITHIN_S = 300
 LOOK_EVERY_S = 0.1
+REFUSED = {"route": "chat", "status": 400, "times": -1}
 BY_CHANCE = re.compile(r"look-(?!1$)")  # how often a run looks depends on how long it takes
-AWAY = (RPCError, DurableAgentsError, OSError)
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,10 @@ class Undisturbed:
     calls: dict[str, int] = field(default_factory=dict[str, int])
 
     def places(self, flow: Flow, moment: Moment) -> list[Place]:
-        """All steps of a flow."""
-        return [Place(flow, step, moment) for step in self.steps[flow.name]]
+        """All steps of a flow, but for moments that never come, or are held to be cancelled in."""
+        without = {*flow.fails_in, flow.cancelled_in} if moment == "after" else set[str]()
+        steps = self.steps[flow.name]
+        return [Place(flow, step, moment) for step in steps if step not in without]
 
 
 async def undisturbed(stage: Stage, flows: Sequence[Flow], *, times: int = 2) -> Undisturbed:
@@ -101,8 +103,16 @@ async def undisturbed(stage: Stage, flows: Sequence[Flow], *, times: int = 2) ->
             for step in steps[0]
             if all(step in others for others in steps) and not BY_CHANCE.match(step)
         )
-        known.calls[flow.name] = len(await stage.simulator.calls(flow.match(words[0])))
+        known.calls[flow.name] = await _model_calls(stage, flow, words[0])
     return known
+
+
+async def _model_calls(stage: Stage, flow: Flow, word: str) -> int:
+    """How often a run asked a model, but for the calls that were to be refused."""
+    calls = len(await stage.simulator.calls(flow.match(word)))
+    if flow.refused is not None:
+        calls -= len(await stage.simulator.calls(flow.refused(word)))
+    return calls
 
 
 def steps_of(stage: Stage, word: str, what: str = "begun") -> list[str]:
@@ -150,9 +160,7 @@ async def play(stage: Stage, places: Sequence[Place], fault: Fault | None = None
     scenarios = [Scenario(place, word) for place, word in zip(places, words, strict=True)]
     fault = fault or Fault()
     for one in scenarios:
-        if one.place.step:
-            name = hold_name(one.word, one.place.step, one.place.moment)
-            (stage.folder / "holds" / name).touch()
+        await _make_ready(stage, one)
     await fault.arrange(stage, scenarios)
     for one in scenarios:
         await start(stage, one)
@@ -161,11 +169,14 @@ async def play(stage: Stage, places: Sequence[Place], fault: Fault | None = None
     for one in scenarios:
         one.met = is_held(stage, one)
     await fault.begin(stage, scenarios)
-    release(stage)
+    release(stage, scenarios)
     await fault.lift(stage, scenarios)
     await _until_reached(stage)
     await asyncio.gather(*ends)
     await fault.conclude(stage, scenarios)
+    for one in scenarios:
+        if one.flow.refused is not None:
+            await stage.simulator.forget(one.flow.refused(one.word))
     return await outcomes_of(stage, scenarios)
 
 
@@ -186,6 +197,17 @@ def compared(outcomes: Sequence[Outcome]) -> list[Outcome]:
     ]
 
 
+async def _make_ready(stage: Stage, scenario: Scenario) -> None:
+    """Ask for what is to happen to a run: its holds, and calls that are refused before others."""
+    place, flow, word = scenario.place, scenario.flow, scenario.word
+    if place.step:
+        (stage.folder / "holds" / hold_name(word, place.step, place.moment)).touch()
+    if flow.cancelled_in:
+        (stage.folder / "holds" / hold_name(word, flow.cancelled_in, "after")).touch()
+    if flow.refused is not None:
+        await stage.simulator.ask_for({**REFUSED, "match": flow.refused(word)})
+
+
 async def start(stage: Stage, scenario: Scenario) -> None:
     """Make a run ready and start it, as starters do."""
     flow, word = scenario.flow, scenario.word
@@ -200,11 +222,12 @@ async def start(stage: Stage, scenario: Scenario) -> None:
     scenario.run_id = scenario.handle.first_execution_run_id or ""
 
 
-def release(stage: Stage) -> None:
-    """Let all runs go on that are held, and hold no more."""
-    for folder in ("holds", "held"):
-        for file in (stage.folder / folder).iterdir():
-            file.unlink(missing_ok=True)
+def release(stage: Stage, scenarios: Sequence[Scenario]) -> None:
+    """Let all runs go on that are held at their places, and hold no more there."""
+    for one in scenarios:
+        name = hold_name(one.word, one.place.step, one.place.moment)
+        for folder in ("holds", "held"):
+            (stage.folder / folder / name).unlink(missing_ok=True)
 
 
 def is_held(stage: Stage, scenario: Scenario) -> bool:
@@ -234,15 +257,14 @@ async def _until_reached(stage: Stage) -> None:
 
 
 async def _end(stage: Stage, scenario: Scenario) -> None:
-    """Wait for the end of a run, also while the server is away; approve what waits for that."""
+    """Wait for the end of a run, also while the server is away; do what people do to it."""
     try:
         async with asyncio.timeout(ENDED_WITHIN_S):
             if scenario.flow.name == POOL:
                 await _until_jobs_ended(stage, scenario.word)
                 scenario.end = "completed"
                 return
-            if scenario.flow.waits:
-                await _approve(stage, scenario)
+            await people.act(stage, scenario)
             scenario.end = await _result(scenario)
     except TimeoutError:
         scenario.end = "open"
@@ -253,8 +275,8 @@ async def _result(scenario: Scenario) -> str:
     while True:
         try:
             await scenario.handle.result()
-        except WorkflowFailureError:
-            return "failed"
+        except WorkflowFailureError as error:
+            return "cancelled" if isinstance(error.cause, CancelledError) else "failed"
         except RPCError:
             await asyncio.sleep(LOOK_EVERY_S)
         else:
@@ -270,21 +292,6 @@ async def _until_jobs_ended(stage: Stage, word: str) -> None:
             async with stage.database.statement() as connection:
                 if not await connection.scalar(query, {"pool": word}):
                     return
-        await asyncio.sleep(LOOK_EVERY_S)
-
-
-async def _approve(stage: Stage, scenario: Scenario) -> None:
-    """Decide as a person does, once the request is there."""
-    query = text("SELECT digest FROM approval_requests WHERE run_id = :run AND status = 'pending'")
-    assert scenario.handle is not None
-    while True:
-        with suppress(*AWAY):
-            async with stage.database.statement() as connection:
-                digest = await connection.scalar(query, {"run": scenario.run_id})
-            if digest:
-                decision = Decision(verdict="approve", digest=str(digest), by="Ann")
-                await scenario.handle.signal("decide", decision)
-                return
         await asyncio.sleep(LOOK_EVERY_S)
 
 

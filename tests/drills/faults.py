@@ -133,26 +133,32 @@ class BadAnswers(Fault):
     calls: dict[str, int] = field(default_factory=dict[str, int])
 
     def fits(self, flow: Flow) -> bool:
-        return flow.asks_model if self.route == "chat" else flow.calls_service
+        if self.route == "weather":
+            return flow.calls_service
+        return flow.asks_model and not (self.needs_form and flow.structured is None)
 
     async def arrange(self, stage: Stage, scenarios: Sequence[Scenario]) -> None:
         for one in scenarios:
             good = self._good_before(one.flow)
             passing = [{"kind": "latency", "times": good}] if good else []
-            match = one.flow.match(one.word)
+            match = one.flow.match(one.word, self.route)
             for fault in (*passing, *self.faults):
                 await stage.simulator.ask_for({"route": self.route, **fault, "match": match})
 
     def _good_before(self, flow: Flow) -> int:
+        if self.route == "weather":
+            return 0
         if self.needs_form:
+            assert flow.structured is not None  # it fits
             return flow.structured % max(self.calls[flow.name], 1)
         return self.after % max(self.calls[flow.name], 1)
 
     async def conclude(self, stage: Stage, scenarios: Sequence[Scenario]) -> None:
         left = {fault["match"] for fault in await stage.simulator.faults_left()}
         for one in scenarios:
-            one.met = one.flow.match(one.word) not in left
-            await stage.simulator.forget(one.flow.match(one.word))
+            match = one.flow.match(one.word, self.route)
+            one.met = match not in left
+            await stage.simulator.forget(match)
 
 
 TOO_MANY: dict[str, dict[str, Any]] = {
@@ -172,6 +178,8 @@ WITHOUT_SENSE: dict[str, tuple[str, dict[str, Any]]] = {
     "nonsense": ("nonsense", {"kind": "nonsense"}),
 }
 SILENCE: dict[str, Any] = {"kind": "hang"}
+# Longer than a heartbeat timeout; then the connection ends.
+SHORT_SILENCE: dict[str, Any] = {"kind": "drop", "latency_s": 6}
 
 
 def bad_answers(calls: dict[str, int], after: int, *, patient: bool) -> list[Fault]:
@@ -200,7 +208,8 @@ def bad_answers(calls: dict[str, int], after: int, *, patient: bool) -> list[Fau
 def bad_answers_in_turn(calls: dict[str, int]) -> list[Fault]:
     """The same for those in a hurry: a run meets several, one after the other.
 
-    Those that name no delay come first, since the delays grow from try to try.
+    Those that name no delay come first, since the delays grow from try to try. None waits for
+    the whole minute in which an answer never comes. Last comes what a flow may take for an answer.
     """
     later = tuple(TOO_MANY.values())
     broken = tuple(fault for _, fault in BROKEN.values())
@@ -208,10 +217,13 @@ def bad_answers_in_turn(calls: dict[str, int]) -> list[Fault]:
     named: dict[str, dict[str, Any]] = {
         "model: 429, 500": {"faults": (later[0], broken[0], *later[1:])},
         "model: half answers": {"faults": (*broken[1:], senseless[1]), "needs_form": True},
-        "model: nothing": {"faults": senseless[:1], "needs_form": True},
+        "model: nothing": {"faults": (SHORT_SILENCE, senseless[0]), "needs_form": True},
         "model: nonsense": {"faults": senseless[2:], "needs_form": True},
         "service: 429": {"faults": later, "route": "weather"},
-        "service: 500, half answers": {"faults": broken, "route": "weather"},
+        "service: 500, half answers, nothing": {
+            "faults": (*broken[:2], SHORT_SILENCE, broken[2]),
+            "route": "weather",
+        },
     }
     return [BadAnswers(name=name, group="", calls=calls, **told) for name, told in named.items()]
 

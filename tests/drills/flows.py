@@ -5,17 +5,17 @@ works on, and in what it asks the model, so that all it leaves can be counted.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote_plus
 from zlib import crc32
 
 from pydantic import BaseModel
-from sqlalchemy import text
 
-from durable_agents.db import library, pools
 from durable_agents.db.engine import Database
 from durable_agents.models.analyze_document import DocumentAnalysisInput
+from durable_agents.models.approval import Verdict
 from durable_agents.models.debug import DebugInput
 from durable_agents.models.external_call import ExternalCallInput
 from durable_agents.models.jobs import NewJob
@@ -30,6 +30,7 @@ from durable_agents.models.route import RoutingInput
 from durable_agents.models.support import SupportInput
 from durable_agents.models.tracked import TrackedInput
 from durable_agents.models.weather_advice import WeatherAdviceInput
+from tests.drills import rows
 from tests.drills.counting_worker import COUNTED, CountPayload
 from tests.workflows.runs import token
 
@@ -37,13 +38,7 @@ Make = Callable[[str], BaseModel]
 Prepare = Callable[[Database, str], Awaitable[None]]
 
 POOL = "work_pool"
-JOBS = 2  # of a run of the pool
 MANY_TRIES = 10_000  # to find a city that no other run has
-SECTION = """# Notes on {word}
-
-The {word} monitor was praised for its clear display. Setting it up takes five minutes. Two schools
-said that exports of the {word} monitor are slow, and that the alert for dry air came too late.
-"""
 _CITIES = (
     Path(__file__).parent.parent.parent / "durable_agents" / "simulator" / "cities.json"
 ).read_text(encoding="utf-8")
@@ -64,9 +59,15 @@ class Flow:
         calls_service: Whether it calls a service over HTTP, so that that one's faults fit it.
         structured: Which of its model calls, from 0 (or -1 for the last), has to take a certain
             form or is the last word: an answer without sense at another call is a turn that the
-            agent takes, not a fault.
-        waits: Whether a person has to approve.
+            agent takes, not a fault. None where there is no such call.
+        refused: What those of its model calls contain that the model always refuses, from its
+            word; they are not among the calls that a model's faults meet.
+        decisions: What a person says to its requests, one after the other.
+        gives_up: Whether a person gives up what it cannot undo.
+        cancelled_in: The step after whose work it is cancelled, before that is reported.
+        fails_in: The steps that fail for good, so that there is no moment after their work.
         uses_database: Whether its steps need the database, so that that one's faults fit it.
+        has_city: Whether the service is asked about a city, which no other run has.
     """
 
     name: str
@@ -74,12 +75,21 @@ class Flow:
     prepare: Prepare | None = None
     asks_model: bool = False
     calls_service: bool = False
-    structured: int = 0
-    waits: bool = False
+    structured: int | None = 0
+    refused: Callable[[str], str] | None = None
+    decisions: tuple[Verdict, ...] = ()
+    gives_up: bool = False
+    cancelled_in: str = ""
+    fails_in: tuple[str, ...] = ()
     uses_database: bool = True
+    has_city: bool = False
 
-    def match(self, word: str) -> str:
+    def match(self, word: str, route: str = "chat") -> str:
         """What the requests of a run to the model or the service contain, and no other's."""
+        if not self.has_city:
+            return word
+        if route == "weather":
+            return f"name={quote_plus(city_of(word))}&"
         if self.name == "weather_advice":
             return f"\\n{city_of(word)}"  # the line of the prompt that begins with it, as JSON
         return word
@@ -87,12 +97,15 @@ class Flow:
 
 def words_for(flows: Sequence[Flow]) -> list[str]:
     """A word for a run of each; what the runs ask models and services tells them apart."""
-    found: dict[str, str] = {}
+    words: list[str] = []
+    cities: set[str] = set()
     for flow in flows:
         fresh = (token() for _ in range(MANY_TRIES))
-        word = next(one for one in fresh if flow.match(one) not in found)
-        found[flow.match(word)] = word
-    return list(found.values())
+        word = next(one for one in fresh if not flow.has_city or city_of(one) not in cities)
+        if flow.has_city:
+            cities.add(city_of(word))
+        words.append(word)
+    return words
 
 
 def city_of(word: str) -> str:
@@ -100,64 +113,13 @@ def city_of(word: str) -> str:
     return CITIES[crc32(word.encode()) % len(CITIES)]
 
 
-async def _task(database: Database, word: str) -> None:
-    values = {"id": word, "title": f"Notice {word}", "body": f"Draft a notice about {word}: done."}
-    await _execute(
-        database,
-        "INSERT INTO tasks (task_id, user_id, title, body) VALUES (:id, :id, :title, :body)",
-        values,
-    )
-
-
-async def _order(database: Database, word: str, fulfilment: str = "works") -> None:
-    values = {"id": word, "fulfilment": fulfilment}
-    product = "INSERT INTO products VALUES (:id, 'A test', 19.99, 10)"
-    await _execute(database, product, {"id": word})
-    await _execute(
-        database,
-        "INSERT INTO orders (order_id, user_id, sku, quantity, card, fulfilment) "
-        "VALUES (:id, 'u-1', :id, 3, 'tok_ok', :fulfilment)",
-        values,
-    )
-
-
-async def _refused_order(database: Database, word: str) -> None:
-    await _order(database, word, "fails")
-
-
-async def _documents(database: Database, word: str, count: int = 1) -> None:
-    async with database.transaction() as connection:
-        for number in range(count):
-            await library.add_document(
-                connection,
-                document_id=f"{word}-{number}",
-                title=f"Notes on {word}",
-                source=f"drill/{word}-{number}",
-                content=SECTION.format(word=word),
-            )
-
-
-async def _two_documents(database: Database, word: str) -> None:
-    await _documents(database, word, 2)
-
-
-async def _pool(database: Database, word: str) -> None:
-    async with database.statement() as connection:
-        await pools.ensure_pool(connection, word, max_parallelism=JOBS)
-
-
-async def _execute(database: Database, statement: str, values: Mapping[str, object]) -> None:
-    async with database.statement() as connection:
-        await connection.execute(text(statement), values)
-
-
 def new_jobs() -> list[NewJob]:
     """The jobs of a run of the pool; each leaves a mark, once."""
-    return [COUNTED.new(CountPayload(seconds=0.1)) for _ in range(JOBS)]
+    return [COUNTED.new(CountPayload(seconds=0.1)) for _ in range(rows.JOBS)]
 
 
 def flows(simulator: str) -> Sequence[Flow]:
-    """All flows; `simulator` is where the service is that is called."""
+    """All flows, as they go when all is well; `simulator` is where the service is."""
     return (
         Flow(
             "debug",
@@ -174,25 +136,35 @@ def flows(simulator: str) -> Sequence[Flow]:
             "weather_advice",
             lambda word: WeatherAdviceInput(city=city_of(word)),
             asks_model=True,
+            calls_service=True,
+            has_city=True,
         ),
-        Flow("order", lambda word: OrderInput(order_id=word), _order),
-        Flow("order, undone", lambda word: OrderInput(order_id=word), _refused_order),
+        Flow("order", lambda word: OrderInput(order_id=word), rows.put_order),
+        Flow(
+            "order, undone",
+            lambda word: OrderInput(order_id=word),
+            rows.put_refused_order,
+            fails_in=("fulfil-order",),
+        ),
         Flow(
             "process_task",
             lambda word: TaskInput(user_id=word, task_id=word),
-            _task,
+            rows.put_task,
             asks_model=True,
         ),
-        Flow("tracked", lambda word: TrackedInput(task_id=word), _task, asks_model=True),
+        Flow("tracked", lambda word: TrackedInput(task_id=word), rows.put_task, asks_model=True),
         Flow(
-            "resilient_task", lambda word: ResilientTaskInput(task_id=word), _task, asks_model=True
+            "resilient_task",
+            lambda word: ResilientTaskInput(task_id=word),
+            rows.put_task,
+            asks_model=True,
         ),
         Flow(
             "review",
             lambda word: ReviewInput(task_id=word, decision_deadline_s=600),
-            _task,
+            rows.put_task,
             asks_model=True,
-            waits=True,
+            decisions=("approve",),
         ),
         Flow(
             "react",
@@ -220,7 +192,7 @@ def flows(simulator: str) -> Sequence[Flow]:
         Flow(
             "analyze_document",
             lambda word: DocumentAnalysisInput(document_id=f"{word}-0"),
-            _documents,
+            rows.put_document,
             asks_model=True,
         ),
         Flow(
@@ -228,7 +200,7 @@ def flows(simulator: str) -> Sequence[Flow]:
             lambda word: DocumentBatchInput(
                 document_ids=(f"{word}-0", f"{word}-1"), pool=word, max_parallelism=2
             ),
-            _two_documents,
+            rows.put_two_documents,
             asks_model=True,
         ),
         Flow(
@@ -236,7 +208,7 @@ def flows(simulator: str) -> Sequence[Flow]:
             lambda word: ResearchInput(query=f"What does the warranty of {word} cover?"),
             asks_model=True,
         ),
-        Flow(POOL, prepare=_pool),
+        Flow(POOL, prepare=rows.put_pool),
     )
 
 

@@ -31,4 +31,36 @@ LEAVINGS: Mapping[str, Mapping[str, int]] = {
     "process_documents": WELL | {"analysis": 2, "job done": 2},
     "research": WELL | {"thread": 3, "message": 12, "draft": 6, "report": 1},
     "work_pool": WELL | {"job done": 2, "effect of a job": 2},
+    # The branches.
+    "order, refund given up": {
+        "run failed": 1,
+        "charge": 1,
+        "refund given up": 1,
+        "order cancelled": 1,
+        "in stock": 10,
+        "error": 1,
+    },
+    "order, cancelled": {
+        "run cancelled": 1,
+        "charge": 1,
+        "refund": 1,
+        "order cancelled": 1,
+        "in stock": 10,
+    },
+    "resilient_task, fallback": DRAFTED | {"error": 1},
+    "tracked, failed": {"run failed": 1, "status row of a failure": 1},
+    "analyze_document, partial": WELL | {"analysis": 1},
+    "review, rejected": WELL
+    | {"draft": 2, "task saved": 1, "rejection": 1, "approval": 1, "decision that counts": 2}
+    | {SENT: 2, RECEIVED: 2},
+    "react, approved": WELL
+    | {"thread": 1, "message": 4, "ticket": 1, "effect": 1}
+    | {"approval": 1, "decision that counts": 1}
+    | TOLD,
+    "react, refused": WELL
+    | {"thread": 1, "message": 4, "rejection": 1, "decision that counts": 1}
+    | TOLD,
+    "react, out of rounds": WELL
+    | {"thread": 1, "message": 4, "ticket": 1, "effect": 1, "error": 1},
+    "react, weather": WELL | {"thread": 1, "message": 4},
 }

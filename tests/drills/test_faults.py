@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from tests.drills import rounds
+from tests.drills.branches import branches
 from tests.drills.episodes import (
     Place,
     Undisturbed,
@@ -35,7 +36,7 @@ def all_flows(stage: Stage) -> tuple[Flow, ...]:
 
 @pytest.fixture(scope="module")
 async def known(stage: Stage, all_flows: tuple[Flow, ...]) -> Undisturbed:
-    return await undisturbed(stage, all_flows, times=1)
+    return await undisturbed(stage, (*all_flows, *branches()), times=1)
 
 
 async def test_a_step_that_failed_is_not_taken_for_one_at_work(
@@ -54,6 +55,15 @@ async def test_a_worker_killed_in_any_flow_loses_nothing_and_doubles_nothing(
     stage: Stage, all_flows: tuple[Flow, ...], known: Undisturbed
 ) -> None:
     wrong, missed = await _played(stage, rounds.of_workers(all_flows, known))
+
+    assert wrong == []
+    assert missed == {}
+
+
+async def test_a_worker_killed_on_any_branch_of_a_flow_loses_nothing_and_doubles_nothing(
+    stage: Stage, known: Undisturbed
+) -> None:
+    wrong, missed = await _played(stage, rounds.of_workers(branches(), known))
 
     assert wrong == []
     assert missed == {}
