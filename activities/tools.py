@@ -22,7 +22,7 @@ from durable_agents.db.observations import add_observation
 from durable_agents.db.threads import find_message
 from durable_agents.models.conversation import ToolCallInput, ToolOutcome
 from durable_agents.models.errors import FinalError, InputError, NotFoundError
-from durable_agents.models.spans import SPANS, Span, as_json, error_type_of, told
+from durable_agents.telemetry.spans import SPANS, Span, as_json, error_type_of, told
 
 EDITED = "\n[A person changed the arguments of this call before it was made: {0}]"
 

@@ -19,12 +19,12 @@ from rich.text import Text
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_agents.models.errors import DurableAgentsError
-from durable_agents.models.redaction import SECRETS
 from durable_agents.runtime import logs
 from durable_agents.runtime.ending import code_of, end_process
 from durable_agents.runtime.settings import Settings
 from durable_agents.runtime.startup import exit_code_of
 from durable_agents.runtime.tracing import STARTER, traced
+from durable_agents.telemetry.redaction import SECRETS
 
 EXIT_RUN_FAILED = 1
 EXIT_CANNOT_START = 2  # wrong arguments or settings, a part that is not there

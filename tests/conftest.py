@@ -15,13 +15,13 @@ from temporalio.testing import WorkflowEnvironment
 from durable_agents.db import migrate
 from durable_agents.db.engine import Database
 from durable_agents.db.seed import seed
-from durable_agents.models.redaction import SECRETS
 from durable_agents.runtime.connection import connect, plugin
 from durable_agents.runtime.embedded.postgres_home import remove_home
 from durable_agents.runtime.embedded.services import EmbeddedServices
 from durable_agents.runtime.embedded.temporal_server import temporal_program
 from durable_agents.runtime.settings import Settings
 from durable_agents.runtime.simulated import SIMULATOR_MODEL
+from durable_agents.telemetry.redaction import SECRETS
 from tests.forking import FORKS
 from tests.steering import Simulator
 from workers.process import build_workers

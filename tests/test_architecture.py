@@ -11,21 +11,23 @@ MODULES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob
 # Who may import whom, besides itself.
 BENEATH: dict[str, set[str]] = {
     "models": set(),
-    "db": {"models"},
-    "clients": {"models"},
-    "agent": {"models", "db", "clients"},
-    "jobs": {"models", "db", "clients", "agent"},
-    "runtime": {"models", "db", "clients"},
+    "telemetry": set(),
+    "db": {"models", "telemetry"},
+    "clients": {"models", "telemetry"},
+    "agent": {"models", "telemetry", "db", "clients"},
+    "jobs": {"models", "telemetry", "db", "clients", "agent"},
+    "runtime": {"models", "telemetry", "db", "clients"},
     "simulator": set(),
 }
-SKILLS = {f"durable_agents.{part}" for part in ("models", "db", "clients", "agent", "jobs")}
+UNDER_ALL = {"durable_agents.models", "durable_agents.telemetry"}
+SKILLS = {f"durable_agents.{part}" for part in BENEATH.keys() - {"runtime", "simulator"}}
 ALLOWED: dict[str, set[str]] = {
     **{
         f"durable_agents.{part}": {f"durable_agents.{p}" for p in uses}
         for part, uses in BENEATH.items()
     },
     "activities": SKILLS,
-    "workflows": {"activities", "durable_agents.models", "durable_agents.agent"},
+    "workflows": {"activities", *UNDER_ALL, "durable_agents.agent"},
     "workers": {"workflows", "activities", "durable_agents.runtime", *SKILLS},
     "starters": {"workers", "inbox", "durable_agents.runtime", *SKILLS},
     "inbox": {"durable_agents.runtime", *SKILLS},

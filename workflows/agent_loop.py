@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
         ThreadHead,
     )
     from durable_agents.models.react import LoopState
-    from durable_agents.models.spans import SPANS, Span
+    from durable_agents.telemetry.spans import SPANS, Span
     from workflows import policies
     from workflows.budgets import within
     from workflows.flow import Flow

@@ -15,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.pool import PoolActivities
     from durable_agents.models import queues
     from durable_agents.models.jobs import WORKFLOW_KIND, ClaimedJob, JobRun, Telling
-    from durable_agents.models.spans import SPANS
     from durable_agents.models.work_pool import (
         CancelJob,
         ClaimInput,
@@ -25,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         PoolLaneResult,
         Told,
     )
+    from durable_agents.telemetry.spans import SPANS
     from workflows import policies
     from workflows.flow import Flow, reason_of
     from workflows.job_failures import failure_of

@@ -10,7 +10,7 @@ from durable_agents.agent.tools import TOOLS
 from durable_agents.clients.completion import RequestedCall
 from durable_agents.models.conversation import ToolCall
 from durable_agents.models.errors import ToolArgumentsError, UnknownToolError
-from durable_agents.models.redaction import SECRETS
+from durable_agents.telemetry.redaction import SECRETS
 
 ABOUT_CHARS = 40
 NOT_OWN = "Error: {0} may be called for the customer alone whose conversation this is."

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durable_agents.clients.completion import ChatAnswer
-from durable_agents.models.spans import SPANS, Span, Value, as_json, told
+from durable_agents.telemetry.spans import SPANS, Span, Value, as_json, told
 
 PROVIDER = "openai"
 LATEST = 30  # messages that are told of a long conversation, beside the instructions

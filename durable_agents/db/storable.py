@@ -12,7 +12,7 @@ from typing import Any, cast
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from durable_agents.models.redaction import SECRETS
+from durable_agents.telemetry.redaction import SECRETS
 
 REPLACEMENT = "\ufffd"  # not left out: else an id with a NUL would be taken for another id
 

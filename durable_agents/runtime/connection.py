@@ -22,7 +22,6 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode, TLSConfig
 
 from durable_agents.models.errors import ConfigurationError, DurableAgentsError
-from durable_agents.models.spans import SPANS
 from durable_agents.runtime.activity_interceptor import ActivityDefaults
 from durable_agents.runtime.converter import DATA_CONVERTER, data_converter
 from durable_agents.runtime.encryption import read_keys
@@ -31,6 +30,7 @@ from durable_agents.runtime.reaching import tls_of, why_not_reached
 from durable_agents.runtime.settings import Settings
 from durable_agents.runtime.unversioned import MaybeVersioned
 from durable_agents.runtime.workflow_interceptor import WorkflowDefaults
+from durable_agents.telemetry.spans import SPANS
 
 if TYPE_CHECKING:
     from durable_agents.db.engine import Database

@@ -22,9 +22,9 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
-from durable_agents.models.redaction import SECRETS
 from durable_agents.runtime.encryption import EncryptionCodec
 from durable_agents.runtime.payload_failures import EncodedFailures, NamedFailures
+from durable_agents.telemetry.redaction import SECRETS
 
 MISFIT = "ValidationError"
 """What history names the failure of JSON that does not fit."""

@@ -4,7 +4,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import FailureError
 
-from durable_agents.models.redaction import SECRETS
+from durable_agents.telemetry.redaction import SECRETS
 
 
 class RedactingFailureConverter(DefaultFailureConverter):

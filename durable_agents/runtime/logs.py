@@ -22,8 +22,8 @@ from temporalio import activity, workflow
 from temporalio.exceptions import FailureError
 
 from durable_agents.models.errors import DurableAgentsError
-from durable_agents.models.redaction import SECRETS
-from durable_agents.models.spans import SPANS
+from durable_agents.telemetry.redaction import SECRETS
+from durable_agents.telemetry.spans import SPANS
 
 logger = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from durable_agents.models.errors import ConfigurationError
-from durable_agents.models.redaction import SECRETS
 from durable_agents.runtime.capacity_settings import CapacitySettings
 from durable_agents.runtime.kept_secrets import secrets_of
 from durable_agents.runtime.named_numbers import NamedNumbers, QuotaNumbers
 from durable_agents.runtime.simulated import SIMULATED, simulated
 from durable_agents.runtime.telemetry_settings import TelemetrySettings
+from durable_agents.telemetry.redaction import SECRETS
 
 SHORTEST_KEY = 32  # characters
 LOWERED = (

@@ -36,8 +36,8 @@ from temporalio.worker import (
 from temporalio.worker import Interceptor as WorkerInterceptor
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from durable_agents.models.redaction import SECRETS
-from durable_agents.models.spans import SPANS, Span
+from durable_agents.telemetry.redaction import SECRETS
+from durable_agents.telemetry.spans import SPANS, Span
 
 
 def tracing_plugin() -> SimplePlugin:

@@ -13,10 +13,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
 
 from durable_agents.models.errors import ConfigurationError
-from durable_agents.models.spans import SPANS
 from durable_agents.runtime.connection import namespace_of
 from durable_agents.runtime.settings import Settings
 from durable_agents.runtime.telemetry_settings import TelemetrySettings, pairs
+from durable_agents.telemetry.spans import SPANS
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

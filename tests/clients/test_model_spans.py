@@ -8,7 +8,7 @@ import pytest
 
 from durable_agents.clients.embeddings import EmbeddingClient
 from durable_agents.clients.model import ChatRequest, ModelClient
-from durable_agents.models.spans import LONGEST_CONTENT, SPANS
+from durable_agents.telemetry.spans import LONGEST_CONTENT, SPANS
 from tests.clients.loopback import answer, loopback
 from tests.runtime.collector import Collector, SeenSpan, collecting, traced
 

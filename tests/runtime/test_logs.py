@@ -15,8 +15,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from durable_agents.models.errors import NotFoundError
-from durable_agents.models.spans import SPANS
 from durable_agents.runtime import logs
+from durable_agents.telemetry.spans import SPANS
 
 Place = Mapping[str, Mapping[str, object]]
 STEP: Place = {

@@ -13,10 +13,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from durable_agents.models.errors import ConfigurationError
-from durable_agents.models.redaction import SECRETS
-from durable_agents.models.spans import SPANS, error_type_of
 from durable_agents.runtime.settings import Settings
 from durable_agents.runtime.tracing import PatientExporter, about, begin_tracing
+from durable_agents.telemetry.redaction import SECRETS
+from durable_agents.telemetry.spans import SPANS, error_type_of
 from tests.runtime.collector import Collector, collecting, traced
 
 

@@ -13,11 +13,11 @@ from temporalio.client import Client, WorkflowHandle
 
 from durable_agents.db.engine import Database
 from durable_agents.jobs import lanes
-from durable_agents.models.spans import SPANS
 from durable_agents.models.weather_advice import WeatherAdviceInput
 from durable_agents.runtime.connection import connect
 from durable_agents.runtime.encryption import made_key
 from durable_agents.runtime.settings import Settings
+from durable_agents.telemetry.spans import SPANS
 from tests.commanding import make_namespace
 from tests.conftest import early_server, running_workers
 from tests.db.pooling import new_pool

@@ -3,8 +3,8 @@
 from durable_agents.agent.calls import schemas_of
 from durable_agents.agent.catalogue import AGENTS
 from durable_agents.agent.definition import UNTRUSTED
-from durable_agents.models.redaction import SecretFilter
 from durable_agents.runtime.settings import Settings
+from durable_agents.telemetry.redaction import SecretFilter
 
 
 def told_to_all() -> str:

@@ -17,12 +17,12 @@ from durable_agents.db.engine import Database
 from durable_agents.db.error_log import list_errors, log_error
 from durable_agents.models.conversation import LoggedError
 from durable_agents.models.errors import ServiceUnavailableError
-from durable_agents.models.redaction import REDACTED, SECRETS, SecretFilter
 from durable_agents.models.tracked import TaskFacts
 from durable_agents.runtime import logs
 from durable_agents.runtime.activity_interceptor import as_application_error
 from durable_agents.runtime.converter import DATA_CONVERTER
 from durable_agents.runtime.settings import Settings
+from durable_agents.telemetry.redaction import REDACTED, SECRETS, SecretFilter
 from tests.steering import Simulator
 from tests.workflows import runs
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
-from durable_agents.models.redaction import SECRETS
+from durable_agents.telemetry.redaction import SECRETS
 
 if TYPE_CHECKING:
     from contextvars import Token
