@@ -165,7 +165,7 @@ class PoolLaneWorkflow(Flow):
 
     async def _try(self, job: ClaimedJob, request: PoolLaneInput, claim: str) -> LaneReport:
         place = {"durable_agents.pool": request.pool, "durable_agents.job": job.job_id}
-        with SPANS.span("RunJob", attributes=place, apart=True):
+        with SPANS.span("RunJob", "consumer", place, apart=True, follows=job.traceparent):
             return await self._work(job, request, claim)
 
     async def _work(self, job: ClaimedJob, request: PoolLaneInput, claim: str) -> LaneReport:

@@ -79,6 +79,7 @@ def _job_of(row: Row[Any]) -> ClaimedJob:
         about=row.about,
         tenant=row.tenant if is_workflow else "",
         payload=row.payload if is_workflow else None,
+        traceparent=row.traceparent,
     )
 
 
@@ -160,7 +161,8 @@ def _stale(run: JobRun) -> StaleJobError:
     )
 
 
-_PAYLOAD = f"CASE WHEN starts_with(kind, '{WORKFLOW_KIND}') THEN payload END AS payload"
+_HANDED = f"""job_id, fence, kind, timeout_s, about, tenant, traceparent,
+    CASE WHEN starts_with(kind, '{WORKFLOW_KIND}') THEN payload END AS payload"""
 
 _ANSWER = """
     EXISTS (SELECT FROM jobs WHERE pool = :pool AND status = 'delayed' AND not_before <= now())
@@ -176,7 +178,7 @@ _CLAIM = text(
         SET turn = :turn, state = 'awake', wakes_at = NULL, changed_at = now()
         WHERE pool = :pool AND lane = :lane AND turn <= :turn RETURNING lane
     ), before AS (
-        SELECT job_id, fence, kind, timeout_s, about, tenant, {_PAYLOAD}
+        SELECT {_HANDED}
         FROM jobs WHERE claim = :claim AND status = 'running'
     ), next AS (
         SELECT j.job_id FROM jobs j
@@ -189,7 +191,7 @@ _CLAIM = text(
         UPDATE jobs SET status = 'running', claim = :claim, lane = :lane, fence = fence + 1,
             started_at = now()
         FROM next WHERE jobs.job_id = next.job_id
-        RETURNING jobs.job_id, fence, kind, timeout_s, about, tenant, {_PAYLOAD}
+        RETURNING jobs.{_HANDED}
     )
     SELECT EXISTS (SELECT FROM lane) AS is_current, {_ANSWER}, handed.*
     FROM (VALUES (1)) AS one
@@ -199,7 +201,7 @@ _CLAIM = text(
 
 _CLAIMED_BEFORE = text(
     f"""
-    SELECT true AS is_current, {_ANSWER}, job_id, fence, kind, timeout_s, about, tenant, {_PAYLOAD}
+    SELECT true AS is_current, {_ANSWER}, {_HANDED}
     FROM jobs WHERE claim = :claim AND status = 'running'
     """  # noqa: S608 - constants
 )

@@ -1,4 +1,4 @@
-"""The jobs of the work pools: put in, cancelled, looked at."""
+"""The jobs of the work pools: put in, queued when they are due, looked at."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ from durable_agents.models.jobs import (
     MAX_PAYLOAD_BYTES,
     JobRetry,
     JobRow,
-    JobRun,
     JobStatus,
     NewJob,
 )
+from durable_agents.telemetry.spans import SPANS
 
 ROWS_AT_ONCE = 1000
 BYTES_AT_ONCE = 8_000_000  # of payloads in one statement
@@ -43,6 +43,14 @@ async def enqueue(
             put in.
         NotFoundError: There is no such pool.
     """
+    told = {"durable_agents.pool": pool, "durable_agents.jobs": len(jobs)}
+    with SPANS.span("EnqueueJobs", "producer", told):
+        return await _enqueue(connection, pool, jobs, batch)
+
+
+async def _enqueue(
+    connection: AsyncConnection, pool: str, jobs: Sequence[NewJob], batch: str | None
+) -> list[int]:
     looked_at = _looked_at(jobs)
     await find_pool(connection, pool)
     ranks = await Ranks.of(connection, pool, ((job.priority, job.tenant) for job in jobs))
@@ -58,7 +66,12 @@ async def enqueue(
             rank = 0.0 if delayed else ranks.next((job.priority, job.tenant), job.weight)
             status = "delayed" if delayed else "queued"
             rows.append(_row_of(job, payload, place=place, rank=rank, status=status))
-        values = {"pool": pool, "batch": batch, "rows": f"[{','.join(rows)}]"}
+        values = {
+            "pool": pool,
+            "batch": batch,
+            "rows": f"[{','.join(rows)}]",
+            "traceparent": SPANS.traceparent(),
+        }
         ids.extend(sorted(await connection.scalars(_INSERT, values)))
     await ranks.save(connection)
     return ids
@@ -151,42 +164,6 @@ def _row_of(job: NewJob, payload: str, *, place: int, rank: float, status: str) 
     return f'{storable_json(values)[:-1]}, "payload": {payload}}}'
 
 
-async def cancel(connection: AsyncConnection, pool: str, job_id: int) -> tuple[JobStatus, int]:
-    """Cancel a job: at once when it has not begun, else its lane is to be told to stop it.
-
-    Returns:
-        The job's status now, and its lane, which is -1 unless it runs.
-
-    Raises:
-        NotFoundError: The pool has no such job.
-    """
-    values = {"pool": pool, "job_id": job_id}
-    row = (await connection.execute(_CANCEL_ONE, values)).first()
-    if row is None:
-        await find_pool(connection, pool)
-        raise NotFoundError(
-            f"Pool {pool} has no job {job_id}. `durable-agents pool jobs {pool}` lists those "
-            "there are."
-        )
-    return row.status, row.lane if row.status == "running" else -1
-
-
-async def cancel_all(
-    connection: AsyncConnection, pool: str
-) -> tuple[int, list[tuple[int, JobRun]]]:
-    """Cancel all jobs of a pool that have not begun, and mark those that run.
-
-    One statement: of several, each could miss a job that begins or fails in between.
-
-    Returns:
-        How many had not begun; lanes and runs of the others, which are to be told to stop.
-    """
-    await find_pool(connection, pool)
-    ended = (await connection.execute(_CANCEL_ALL, {"pool": pool})).all()
-    running = [(row.lane, JobRun(job_id=row.job_id, fence=row.fence)) for row in ended if row.runs]
-    return len(ended) - len(running), running
-
-
 async def promote(connection: AsyncConnection, pool: str) -> int:
     """Queue the delayed jobs that are due, 200 at most; tells how many. For a transaction."""
     due = (await connection.execute(_DUE, {"pool": pool, "most": PROMOTED_AT_ONCE})).all()
@@ -242,34 +219,16 @@ _SHOWN = [Job.__table__.c[name] for name in JobRow.model_fields]
 _INSERT = text(
     """
     INSERT INTO jobs (pool, batch, kind, key, tenant, priority, weight, rank, payload, about,
-                      retry, timeout_s, on_complete, status, not_before)
+                      retry, timeout_s, on_complete, status, not_before, traceparent)
     SELECT :pool, :batch, kind, key, tenant, priority, weight, rank,
            COALESCE(payload, 'null'), about,
-           retry, timeout_s, on_complete, status, not_before
+           retry, timeout_s, on_complete, status, not_before, :traceparent
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (
         place integer, kind text, key text, tenant text, priority smallint,
         weight double precision, rank double precision, payload jsonb, about text, retry jsonb,
         timeout_s double precision, on_complete jsonb, status text, not_before timestamptz)
     ORDER BY place
     RETURNING job_id
-    """
-)
-
-_CANCELLED = """
-    UPDATE jobs SET
-        status = CASE WHEN status IN ('queued', 'delayed') THEN 'cancelled' ELSE status END,
-        cancel_requested = cancel_requested OR finished_at IS NULL,
-        finished_at = CASE WHEN status IN ('queued', 'delayed') THEN now() ELSE finished_at END,
-        tell_at = CASE WHEN status IN ('queued', 'delayed') AND on_complete IS NOT NULL THEN now()
-                       ELSE tell_at END
-"""
-
-_CANCEL_ONE = text(f"{_CANCELLED} WHERE pool = :pool AND job_id = :job_id RETURNING status, lane")
-
-_CANCEL_ALL = text(
-    f"""
-    {_CANCELLED} WHERE pool = :pool AND status IN ('queued', 'delayed', 'running')
-    RETURNING job_id, fence, lane, status = 'running' AS runs
     """
 )
 

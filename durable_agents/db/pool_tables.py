@@ -105,7 +105,7 @@ class Job(Base):
     orders the jobs of one priority so that tenants take turns by their weight. `fence` counts
     how often the job was handed out: what an older holder wants to write is refused. `claim`
     names the lane's run and step that holds it. Who waits for its end is told at `tell_at`, which
-    moves on while somebody is at it.
+    moves on while somebody is at it. `traceparent` is the span that put it in.
     """
 
     __tablename__ = "jobs"
@@ -149,6 +149,7 @@ class Job(Base):
     finished_at: Mapped[datetime | None]
     tell_at: Mapped[datetime | None]
     told_at: Mapped[datetime | None]
+    traceparent: Mapped[str] = mapped_column(server_default="")
 
 
 class Quota(Base):

@@ -13,7 +13,7 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from durable_agents.db import batches, jobs, lanes, pools
+from durable_agents.db import batches, cancelled_jobs, jobs, lanes, pools
 from durable_agents.db.engine import Database
 from durable_agents.models import queues
 from durable_agents.models.errors import ServiceUnavailableError
@@ -149,7 +149,7 @@ async def cancel(client: Client, database: Database, pool: str, job_id: int) -> 
         NotFoundError: The pool has no such job.
     """
     async with database.statement() as connection:
-        status, lane = await jobs.cancel(connection, pool, job_id)
+        status, lane = await cancelled_jobs.cancel(connection, pool, job_id)
     if lane >= 0:
         await stop(client, pool, lane, job_id)
     await wake(client, database, pool)
@@ -163,7 +163,7 @@ async def cancel_all(client: Client, database: Database, pool: str) -> tuple[int
         How many had not begun, and how many that run were told to stop.
     """
     async with database.transaction() as connection:
-        waiting, running = await jobs.cancel_all(connection, pool)
+        waiting, running = await cancelled_jobs.cancel_all(connection, pool)
     for start in range(0, len(running), SIGNALS_AT_ONCE):
         some = running[start : start + SIGNALS_AT_ONCE]
         await asyncio.gather(*(stop(client, pool, lane, run.job_id) for lane, run in some))

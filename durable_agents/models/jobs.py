@@ -143,7 +143,10 @@ class JobRun(Record):
 
 
 class ClaimedJob(Record):
-    """A job as a lane is handed it; the payload is there only for a workflow's."""
+    """A job as a lane is handed it; the payload is there only for a workflow's.
+
+    `traceparent` is the span that put it in, where that was traced.
+    """
 
     job_id: int
     fence: int
@@ -152,6 +155,7 @@ class ClaimedJob(Record):
     about: str = ""
     tenant: str = ""
     payload: Any = None
+    traceparent: str = ""
 
 
 class Completion(Record):

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span as Recorded
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import SpanContext, Tracer
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-Kind = Literal["internal", "server", "client"]
+Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Value = str | int | float | bool | Sequence[str]
 
 LONGEST_CONTENT = 8000  # characters of each text that is told
@@ -72,10 +73,17 @@ class _Timed:
     """A span that is recorded."""
 
     def __init__(
-        self, tracer: "Tracer", name: str, kind: Kind, given: Mapping[str, Value], *, apart: bool
+        self,
+        tracer: "Tracer",
+        name: str,
+        kind: Kind,
+        given: Mapping[str, Value],
+        *,
+        apart: bool,
+        follows: str,
     ) -> None:
         self._tracer, self._name, self._kind, self._given = tracer, name, kind, given
-        self._apart = apart
+        self._apart, self._follows = apart, follows
         self._span: Recorded | None = None
         self._token: Token[Context] | None = None
 
@@ -83,13 +91,15 @@ class _Timed:
         from opentelemetry import context, trace
 
         current = trace.get_current_span().get_span_context()
+        linked = [current] if self._apart else []
+        linked.append(_place_of(self._follows))
         under = context.Context() if self._apart else None  # None: under what is current
         self._span = self._tracer.start_span(
             self._name,
             context=under,
             kind=trace.SpanKind[self._kind.upper()],
             attributes=self._given,
-            links=[trace.Link(current)] if self._apart and current.is_valid else None,
+            links=[trace.Link(one) for one in linked if one.is_valid],
             record_exception=False,
             set_status_on_exception=False,
         )
@@ -149,11 +159,30 @@ class Spans:
         attributes: Mapping[str, Value] | None = None,
         *,
         apart: bool = False,
+        follows: str = "",
     ) -> Span:
-        """A span under the one that is current; `apart` begins a trace that is linked to it."""
+        """A span under the one that is current; `apart` begins a trace that is linked to it.
+
+        It is also linked to what it `follows`, a `traceparent` that was kept.
+        """
         if self._tracer is None:
             return _NOTHING
-        return _Timed(self._tracer, name, kind, attributes or {}, apart=apart)
+        given = attributes or {}
+        return _Timed(self._tracer, name, kind, given, apart=apart, follows=follows)
+
+    def traceparent(self) -> str:
+        """The current span for who works on later, as W3C's Trace Context writes it.
+
+        Empty where there is none, and where its trace is not kept.
+        """
+        if self._tracer is None:
+            return ""
+        from opentelemetry import trace
+
+        carrier: dict[str, str] = {}
+        if trace.get_current_span().get_span_context().trace_flags.sampled:
+            _form().inject(carrier)
+        return carrier.get("traceparent", "")
 
     def ids(self) -> dict[str, str]:
         """The ids of the current trace and span, in hexadecimal; empty where there is none."""
@@ -171,6 +200,20 @@ _NOTHING = _Nothing()
 
 SPANS = Spans()
 """The spans of this process; `durable_agents.runtime.tracing` begins them."""
+
+
+def _form() -> "TraceContextTextMapPropagator":
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    return TraceContextTextMapPropagator()
+
+
+def _place_of(traceparent: str) -> "SpanContext":
+    """The span that a `traceparent` names; an invalid one where it names none."""
+    from opentelemetry import context, trace
+
+    under = _form().extract({"traceparent": traceparent}, context.Context())
+    return trace.get_current_span(under).get_span_context()
 
 
 def _is_tried_again(error: BaseException | None) -> bool:

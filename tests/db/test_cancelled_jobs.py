@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from durable_agents.db import claims, jobs
+from durable_agents.db import cancelled_jobs, claims
 from durable_agents.db.engine import Database
 from durable_agents.models.errors import NotFoundError
 from durable_agents.models.jobs import JobRun
@@ -21,7 +21,7 @@ async def test_a_job_that_has_not_begun_is_cancelled_at_once(database: Database)
     ids = await enqueue(database, pool, [job(), job(not_before=later)])
 
     async with database.statement() as connection:
-        ended = [await jobs.cancel(connection, pool, job_id) for job_id in ids]
+        ended = [await cancelled_jobs.cancel(connection, pool, job_id) for job_id in ids]
 
     assert ended == [("cancelled", -1), ("cancelled", -1)]
     assert (await find(database, ids[0])).finished_at is not None
@@ -34,7 +34,7 @@ async def test_a_job_that_has_ended_stays_as_it_is_when_cancelled(database: Data
     await (await Lane(database, pool).begin()).drain()
 
     async with database.statement() as connection:
-        assert await jobs.cancel(connection, pool, ids[0]) == ("done", -1)
+        assert await cancelled_jobs.cancel(connection, pool, ids[0]) == ("done", -1)
 
 
 async def test_cancelling_all_leaves_to_the_lanes_what_runs(database: Database) -> None:
@@ -43,7 +43,7 @@ async def test_cancelling_all_leaves_to_the_lanes_what_runs(database: Database) 
     held = await (await Lane(database, pool).begin()).claim()
 
     async with database.transaction() as connection:
-        waiting, running = await jobs.cancel_all(connection, pool)
+        waiting, running = await cancelled_jobs.cancel_all(connection, pool)
 
     assert waiting == 4
     assert [(lane, run.job_id) for lane, run in running] == [(0, held.job_id)]
@@ -58,7 +58,7 @@ async def test_cancelling_all_misses_no_job_that_is_just_being_begun(database: D
     async def cancel_all() -> tuple[int, list[tuple[int, JobRun]]]:
         async with database.transaction() as connection:
             await connection.execute(text("SET LOCAL application_name = 'cancels-all'"))
-            return await jobs.cancel_all(connection, pool)
+            return await cancelled_jobs.cancel_all(connection, pool)
 
     async with database.transaction() as connection:
         request = ClaimInput(pool=pool, lane=0, claim="run/1", turn=lane.turn)
@@ -88,6 +88,6 @@ async def test_a_job_of_another_pool_is_not_cancelled(database: Database) -> Non
 
     async with database.statement() as connection:
         with pytest.raises(NotFoundError, match=f"Pool {other} has no job {ids[0]}"):
-            await jobs.cancel(connection, other, ids[0])
+            await cancelled_jobs.cancel(connection, other, ids[0])
         with pytest.raises(NotFoundError, match="There is no pool"):
-            await jobs.cancel(connection, pool_name(), ids[0])
+            await cancelled_jobs.cancel(connection, pool_name(), ids[0])

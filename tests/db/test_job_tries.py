@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import text
 
-from durable_agents.db import jobs, reports
+from durable_agents.db import cancelled_jobs, jobs, reports
 from durable_agents.db.engine import Database
 from durable_agents.models.jobs import JobRetry
 from tests.db.pooling import Lane, enqueue, find, job, make_due, new_pool, promote
@@ -139,7 +139,7 @@ async def test_a_cancelled_job_that_fails_is_not_tried_again(database: Database)
     lane = await Lane(database, pool).begin()
     held = await lane.claim()
     async with database.statement() as connection:
-        assert await jobs.cancel(connection, pool, ids[0]) == ("running", 0)
+        assert await cancelled_jobs.cancel(connection, pool, ids[0]) == ("running", 0)
 
     await lane.fail(held, error_type="ServiceUnavailableError")
 

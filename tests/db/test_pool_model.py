@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 from sqlalchemy import text
 
-from durable_agents.db import claims, jobs, pools, reports
+from durable_agents.db import cancelled_jobs, claims, pools, reports
 from durable_agents.models.errors import StaleJobError
 from durable_agents.models.jobs import ClaimedJob
 from tests.db.effect_steps import ticket
@@ -223,7 +223,7 @@ class PoolMachine(Steps):
 
     async def _cancelled(self, job_id: int) -> tuple[str, int]:
         async with self.database.statement() as connection:
-            status, lane = await jobs.cancel(connection, self.pool, job_id)
+            status, lane = await cancelled_jobs.cancel(connection, self.pool, job_id)
         return status, lane
 
     async def _put_back(self, got: ClaimedJob) -> None:

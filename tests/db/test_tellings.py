@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy import text
 
-from durable_agents.db import batches, jobs, pools
+from durable_agents.db import batches, cancelled_jobs, jobs, pools
 from durable_agents.db.engine import Database
 from durable_agents.db.lanes import Sleep
 from durable_agents.models.jobs import OnComplete
@@ -21,7 +21,7 @@ async def test_who_waits_for_a_job_is_told_once_it_is_finished(database: Databas
     await lane.finish(await lane.claim())
     await lane.fail(await lane.claim(), is_final=True, error="No.")
     async with database.statement() as connection:
-        await jobs.cancel(connection, pool, ids[2])
+        await cancelled_jobs.cancel(connection, pool, ids[2])
         seen = await lane.claimed()
 
     async with database.transaction() as connection:
@@ -69,7 +69,7 @@ async def test_tellings_of_a_paused_pool_wake_one_lane(database: Database) -> No
     await enqueue(database, pool, [job(on_complete=TOLD) for _ in range(3)])
     async with database.transaction() as connection:
         await pools.configure(connection, pool, is_paused=True)
-        await jobs.cancel_all(connection, pool)
+        await cancelled_jobs.cancel_all(connection, pool)
 
     assert await wake(database, pool) == [0]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 
@@ -173,7 +174,7 @@ async def test_an_agent_that_nobody_defined_names_no_span(scene: Scene) -> None:
     assert word.encode() not in scene.collector.raw
 
 
-async def test_jobs_of_a_pool_are_in_traces_of_their_own_and_not_in_that_of_who_woke_it(
+async def test_jobs_of_a_pool_are_in_traces_of_their_own_linked_to_who_put_them_in(
     scene: Scene, database: Database
 ) -> None:
     pool = await new_pool(database, max_parallelism=1)
@@ -191,13 +192,40 @@ async def test_jobs_of_a_pool_are_in_traces_of_their_own_and_not_in_that_of_who_
         if one.name == "RunWorkflow:PoolLaneWorkflow"
         and one.attributes["temporalWorkflowID"] == lanes.lane_id(pool, 0)
     )
-    jobs = [one for one in spans if one.attributes.get("durable_agents.pool") == pool]
+    of_pool = [one for one in spans if one.attributes.get("durable_agents.pool") == pool]
+    jobs = [one for one in of_pool if one.name == "RunJob"]
+    (put_in,) = (one for one in of_pool if one.name == "EnqueueJobs")
     work = [one for one in spans if one.name == "RunActivity:noop" and one.parent in by_id]
     assert [by_id[link].name for link in lane.links] == ["SignalWithStartWorkflow:PoolLaneWorkflow"]
     assert sorted(one.attributes["durable_agents.job"] for one in jobs) == sorted(ids)
-    assert {link for one in jobs for link in one.links} == {lane.span}
+    assert by_id[put_in.parent].name == "submit"
+    assert put_in.attributes["durable_agents.jobs"] == 2
+    assert [one.links for one in jobs] == [(lane.span, put_in.span)] * 2
     assert len({one.trace for one in (lane, by_id[lane.links[0]], *jobs)}) == 4
     assert {one.span for one in jobs} <= {one.parent for one in work}
+
+
+async def test_a_job_that_nobody_traced_when_it_was_put_in_is_linked_to_its_lane_alone(
+    scene: Scene, database: Database
+) -> None:
+    pool = await new_pool(database, max_parallelism=1)
+    await lanes.pause(scene.client, database, pool)
+    ids = await lanes.submit(scene.client, database, pool, [noop(), noop()])
+    async with database.statement() as connection:
+        put_in = text("UPDATE jobs SET traceparent = :by WHERE job_id = :job_id")
+        for job_id, nobody in zip(ids, ("", "00-no-span-01"), strict=True):
+            await connection.execute(put_in, {"job_id": job_id, "by": nobody})
+
+    await lanes.resume(scene.client, database, pool)
+    await until_counts(database, pool, done=2)
+    await scene.collector.until("RunWorkflow:PoolLaneWorkflow", lanes.lane_id(pool, 0))
+
+    jobs = [
+        one
+        for one in scene.collector.spans
+        if one.name == "RunJob" and one.attributes["durable_agents.pool"] == pool
+    ]
+    assert [len(one.links) for one in jobs] == [1, 1]
 
 
 async def test_what_was_said_is_told_only_where_it_is_wanted_and_without_secrets(
