@@ -92,7 +92,8 @@ class _Timed:
 
         current = trace.get_current_span().get_span_context()
         linked = [current] if self._apart else []
-        linked.append(_place_of(self._follows))
+        if self._follows:
+            linked.append(_place_of(self._follows))
         under = context.Context() if self._apart else None  # None: under what is current
         self._span = self._tracer.start_span(
             self._name,
