@@ -4,8 +4,8 @@
 
 Starts servers of its own and, in this process, one worker of all roles with its usual cache. So
 many runs are started that each wait for leave to file a ticket; then the list of what waits is
-read as the page reads it, decisions are sent one by one as the page sends them, the worker is
-started anew, and all that wait are decided.
+read as the page reads it, and decisions are sent one by one as the page sends them. Then worker,
+Temporal server and database are started anew, and all that wait are decided.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import gc
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from durable_agents.models.approval import Decision, TakenDecision
 from durable_agents.models.people import Person
 from durable_agents.models.react import ReActInput, ReActResult
 from durable_agents.runtime.connection import connect
+from durable_agents.runtime.embedded.postgres_home import remove_home
 from durable_agents.runtime.settings import Settings
 from tests.conftest import running_services, running_workers
 
@@ -38,6 +40,7 @@ LISTS = 50
 PAGE = 50
 MOST_S_EACH = 1
 TRIES = 30
+PERSON = "judge"
 
 
 async def in_parts(works: Sequence[Callable[[], Awaitable[object]]]) -> None:
@@ -91,9 +94,9 @@ async def list_ms(database: Database, person: Person) -> list[float]:
     return took
 
 
-async def decide(client: Client, key: str, person: Person, request: RequestSummary) -> float:
+async def decide(client: Client, key: str, request: RequestSummary) -> float:
     """Send a signed approval as the page does; how long until the run has taken it, in ms."""
-    decision = Decision(verdict="approve", digest=request.digest, by=person.name, via="page")
+    decision = Decision(verdict="approve", digest=request.digest, by=PERSON, via="page")
     signature = signature_of(key, decision, workflow_id=request.workflow_id, run_id=request.run_id)
     handle = client.get_workflow_handle(request.workflow_id)
     began = time.perf_counter()
@@ -109,11 +112,11 @@ async def decide(client: Client, key: str, person: Person, request: RequestSumma
     return took
 
 
-async def decide_in_the_end(client: Client, key: str, person: Person, one: RequestSummary) -> None:
+async def decide_in_the_end(client: Client, key: str, one: RequestSummary) -> None:
     """Decide as a person would on a machine that is too busy: again, when it did not answer."""
     for _ in range(TRIES):
         try:
-            await decide(client, key, person, one)
+            await decide(client, key, one)
         except (RPCError, RPCTimeoutOrCancelledError):
             await asyncio.sleep(1)
         else:
@@ -136,13 +139,13 @@ def told(name: str, values: Sequence[float], unit: str) -> None:
     )
 
 
-async def measure(settings: Settings, waiting: int, decisions: int) -> None:
-    """Measure on servers that run."""
+async def wait(settings: Settings, waiting: int, decisions: int) -> list[RequestSummary]:
+    """Measure while so many wait; gives the requests on which nobody has decided."""
     client, key = await connect(settings), settings.signing_key.get_secret_value()
     database = Database(settings.database_url.get_secret_value())
     try:
         async with database.statement() as connection:
-            person = await people.add_user(connection, "judge")
+            person = await people.add_user(connection, PERSON)
         async with running_workers(client, settings):
             for part in (range(waiting // 2), range(waiting // 2, waiting)):
                 await in_parts([start(client, number) for number in part])
@@ -153,26 +156,31 @@ async def measure(settings: Settings, waiting: int, decisions: int) -> None:
                 open_ = await approval_lists.list_requests(
                     connection, which=approval_lists.meant_for(person), limit=waiting
                 )
-            cached, rest = open_[-decisions:], open_[:-decisions]
-            took = [await decide(client, key, person, request) for request in cached]
+            took = [await decide(client, key, one) for one in open_[-decisions:]]
             told("decision to its run", took, "ms")
-        async with running_workers(client, settings):
-            began = time.perf_counter()
-            await in_parts([lambda r=r: decide_in_the_end(client, key, person, r) for r in rest])
-            handles: list[WorkflowHandle[object, ReActResult]] = [
-                client.get_workflow_handle(one.workflow_id, result_type=ReActResult)
-                for one in open_
-            ]
-            ended = [await handle.result() for handle in handles]
-            good = sum(one.stopped == "answered" for one in ended)
-            seconds = time.perf_counter() - began
-            sys.stdout.write(
-                f"after a restart of the worker {good} of {waiting} were decided and ended, "
-                f"in {seconds:.0f} s; worker {resident_mb():.0f} MB\n"
-            )
             sys.stdout.flush()
+            return open_[:-decisions]
     finally:
         await database.close()
+
+
+async def resume(settings: Settings, rest: Sequence[RequestSummary], waiting: int) -> None:
+    """Measure until the rest is decided and every run has ended."""
+    client, key = await connect(settings), settings.signing_key.get_secret_value()
+    async with running_workers(client, settings):
+        began = time.perf_counter()
+        await in_parts([lambda one=one: decide_in_the_end(client, key, one) for one in rest])
+        handles: list[WorkflowHandle[object, ReActResult]] = [
+            client.get_workflow_handle(f"waiting-{number}", result_type=ReActResult)
+            for number in range(waiting)
+        ]
+        ended = [await handle.result() for handle in handles]
+        good = sum(one.stopped == "answered" for one in ended)
+        seconds = time.perf_counter() - began
+        sys.stdout.write(
+            f"after a restart of everything {good} of {waiting} were decided and ended, "
+            f"in {seconds:.0f} s; worker {resident_mb():.0f} MB\n"
+        )
 
 
 async def main() -> None:
@@ -181,8 +189,14 @@ async def main() -> None:
     parser.add_argument("--waiting", type=int, default=1000)
     parser.add_argument("--decisions", type=int, default=50)
     given = parser.parse_args()
-    async with running_services() as services:
-        await measure(services.settings, given.waiting, given.decisions)
+    with tempfile.TemporaryDirectory(prefix="da-bench-") as folder:
+        try:
+            async with running_services(state_dir=Path(folder)) as services:
+                rest = await wait(services.settings, given.waiting, given.decisions)
+            async with running_services(state_dir=Path(folder)) as services:
+                await resume(services.settings, rest, given.waiting)
+        finally:
+            remove_home(Path(folder))
 
 
 if __name__ == "__main__":
