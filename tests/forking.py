@@ -32,6 +32,7 @@ READ_WHILE_LOADING = ("PYTHON", "LC_", "LANG", "COLUMNS", "LINES", "TERM", "NO_C
 STREAMS = 3
 LONGEST_REQUEST = 1 << 20
 STARTS_WITHIN_S = 60.0
+LOOKS_EVERY_S = 5.0
 
 
 class Forks:
@@ -40,7 +41,7 @@ class Forks:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(64)
         self._folder = tempfile.TemporaryDirectory(prefix="da-forks-")
-        self._address = ""
+        self.address = ""
         self._process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
@@ -80,9 +81,9 @@ class Forks:
     def _begin(self) -> None:
         if self._process is not None:
             return
-        self._address = str(Path(self._folder.name) / "socket")
+        self.address = str(Path(self._folder.name) / "socket")
         with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(self._address)
+            listening.bind(self.address)
             listening.listen(64)
             # Its own output is nobody's, so that the console is not taken for a terminal.
             self._process = subprocess.Popen(
@@ -104,7 +105,7 @@ class Forks:
             source.write(given)
             source.seek(0)
             asking.settimeout(STARTS_WITHIN_S)
-            asking.connect(self._address)
+            asking.connect(self.address)
             streams = [one.fileno() for one in (source, out, err)]
             socket.send_fds(asking, [json.dumps(asked).encode()], streams)
             asking.shutdown(socket.SHUT_WR)
@@ -132,15 +133,24 @@ def _environment() -> dict[str, str]:
 
 
 def serve(listening: socket.socket) -> None:
-    """Fork for each who asks. Returns in the process of a command, to run it, and only there."""
+    """Fork for each who asks. Returns in the process of a command, to run it, and only there.
+
+    It ends when the tests have ended, also where these were killed.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for a command
-    while True:
-        asking, _ = listening.accept()
+    parent = os.getppid()
+    listening.settimeout(LOOKS_EVERY_S)
+    while os.getppid() == parent:
+        try:
+            asking, _ = listening.accept()
+        except TimeoutError:
+            continue
         if os.fork() == 0:
             listening.close()
             if _run_for(asking):
                 return
         asking.close()
+    os._exit(0)
 
 
 def _run_for(asking: socket.socket) -> bool:
@@ -149,6 +159,8 @@ def _run_for(asking: socket.socket) -> bool:
     told, streams, _, _ = socket.recv_fds(asking, LONGEST_REQUEST, STREAMS)
     while more := asking.recv(LONGEST_REQUEST):
         told += more
+    if len(streams) < STREAMS:
+        os._exit(0)  # who asked has gone
     pid = os.fork()
     if pid:
         asking.send(f"{pid}\n".encode())

@@ -1,13 +1,27 @@
 """Commands that are forked: no other than those that are started."""
 
 import asyncio
+import signal
+import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from durable_agents.runtime.settings import Settings
 from tests.commanding import COMMAND, Commands
+from tests.forking import FORKS, LOOKS_EVERY_S, PROJECT
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from tests.commanding import Commands
 from tests.forking import FORKS
+
+asyncio.run(Commands(None, Path(sys.argv[1]))("--help"))
+print(FORKS.address, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 class Started(Commands):
@@ -57,6 +71,29 @@ async def test_a_forked_command_that_takes_too_long_is_ended(
         await FORKS.run([COMMAND, "list"], environment, tmp_path, b"", 0.001)
 
     assert await nobody_in(tmp_path, within_s=10)
+
+
+async def test_what_forks_ends_when_the_tests_are_killed(tmp_path: Path) -> None:
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, str(tmp_path), cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+    )
+
+    told, _ = await killed.communicate()
+
+    assert killed.returncode == -signal.SIGKILL
+    assert await nobody_listens(told.decode().strip(), within_s=4 * LOOKS_EVERY_S)
+
+
+async def nobody_listens(address: str, within_s: float) -> bool:
+    """Whether nobody takes connections any more, in the end."""
+    for _ in range(int(within_s / 0.1)):
+        with socket.socket(socket.AF_UNIX) as asking:
+            try:
+                asking.connect(address)
+            except ConnectionRefusedError:
+                return True
+        await asyncio.sleep(0.1)
+    return False
 
 
 async def nobody_in(folder: Path, within_s: float) -> bool:
