@@ -75,6 +75,7 @@ class ThinkingActivities:
             complaint=lambda answer: "" if answer.calls or spoken(answer).strip() else EMPTY,
             tools=schemas_of(agent),
             allowance=Allowance(request.max_tokens, request.max_cost_usd, request.max_calls),
+            thread=request.thread,
         )
         asked = await self._asker.ask(agent, question, site)
         planned = plan_calls(agent, asked.answer.calls, request.user_id)

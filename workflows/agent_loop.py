@@ -68,6 +68,7 @@ class AgentLoop:
         self._task = before.task
         self._calls = ToolCalls(flow, label, user_id, approval, before)
         self.round = before.round
+        self._span: Span | None = None
 
     @property
     def is_open(self) -> bool:
@@ -111,6 +112,8 @@ class AgentLoop:
                 summary="open a thread with the task",
             )
         self._task = self._thread.head
+        if self._span is not None:
+            self._span.tell(self._conversation())
 
     def do_once(self, tool: str, key: str) -> None:
         """Let all calls of a tool be one effect under a key, which the first of them does.
@@ -133,11 +136,18 @@ class AgentLoop:
 
     def traced(self) -> Span:
         """Where there are traces, put what is done inside under the agent's name."""
-        attributes = {"gen_ai.operation.name": "invoke_agent"}
-        if self._agent not in AGENTS:  # what a request says is anybody's text
-            return SPANS.span("invoke_agent", attributes=attributes)
-        attributes["gen_ai.agent.name"] = self._agent
-        return SPANS.span(f"invoke_agent {self._agent}", attributes=attributes)
+        attributes = {"gen_ai.operation.name": "invoke_agent", **self._conversation()}
+        name = "invoke_agent"
+        if self._agent in AGENTS:  # else it is anybody's text
+            attributes["gen_ai.agent.name"] = self._agent
+            name = f"invoke_agent {self._agent}"
+        self._span = SPANS.span(name, attributes=attributes)
+        return self._span
+
+    def _conversation(self) -> dict[str, str]:
+        """The thread, as traces name it, once there is one."""
+        thread = self._thread.thread
+        return {"gen_ai.conversation.id": str(thread)} if thread else {}
 
     async def think(self) -> Thought:
         """Ask the model what to do next, within what is left of the budget.
@@ -156,6 +166,7 @@ class AgentLoop:
                     agent=self._agent,
                     head=self._thread.head,
                     task=self._task,
+                    thread=self._thread.thread,
                     **vars(allowance),
                     user_id=self._user_id,
                 ),

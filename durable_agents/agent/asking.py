@@ -185,6 +185,7 @@ class Asker:
                 tools=question.tools,
                 response_format=question.response_format,
                 agent=agent.name,
+                thread=question.thread,
             )
             answer = await self._attempt(request, agent, site, records)
             wrong = question.complaint(answer)

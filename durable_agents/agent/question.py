@@ -14,7 +14,8 @@ class Question:
     """What is asked.
 
     `complaint` says what is wrong with an answer, or returns an empty text. `asked_before` says
-    that this attempt of the step has asked something else: what that used counts as well.
+    that this attempt of the step has asked something else: what that used counts as well. `thread`
+    is the conversation that it goes on with, if any.
     """
 
     messages: Sequence[dict[str, Any]]
@@ -23,6 +24,7 @@ class Question:
     response_format: Mapping[str, Any] | None = None
     allowance: Allowance = field(default_factory=Allowance)
     asked_before: bool = False
+    thread: int = 0
 
     def estimate(self, messages: Sequence[dict[str, Any]]) -> int:
         """About how many tokens go in with some messages; 0 where no bound needs to know."""

@@ -25,7 +25,7 @@ DEFAULT_OPENAI_MODEL = "gpt-5-mini"
 class ChatRequest:
     """One call: messages, tools and response format in the form of the API; timeout in seconds.
 
-    `agent` is the name of who asks.
+    `agent` is the name of who asks, `thread` the conversation, if any.
     """
 
     model: str
@@ -35,6 +35,7 @@ class ChatRequest:
     tools: tuple[Mapping[str, Any], ...] = ()
     response_format: Mapping[str, Any] | None = None
     agent: str = ""
+    thread: int = 0
 
 
 class ModelClient:
@@ -96,7 +97,13 @@ class ModelClient:
         place, limit = self._server.place, request.max_output_tokens
         form = request.response_format is not None
         with model_span(
-            "chat", request.model, place, agent=request.agent, limit=limit, as_object=form
+            "chat",
+            request.model,
+            place,
+            agent=request.agent,
+            thread=request.thread,
+            limit=limit,
+            as_object=form,
         ) as span:
             tell_question(span, request.messages)
             answer = await self._chat(request)

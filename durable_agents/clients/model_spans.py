@@ -21,6 +21,7 @@ def model_span(
     server: tuple[str, int],
     *,
     agent: str = "",
+    thread: int = 0,
     limit: int = 0,
     as_object: bool = False,
 ) -> Span:
@@ -31,6 +32,7 @@ def model_span(
         model: Which model is asked.
         server: Where, as host and port.
         agent: Who asks.
+        thread: The conversation, if it is one.
         limit: How many tokens may come out.
         as_object: Whether the answer is to be JSON.
     """
@@ -47,6 +49,8 @@ def model_span(
         attributes["gen_ai.request.max_tokens"] = limit
     if agent:
         attributes["gen_ai.agent.name"] = agent
+    if thread:
+        attributes["gen_ai.conversation.id"] = str(thread)
     if as_object:
         attributes["gen_ai.output.type"] = "json"
     return SPANS.span(f"{operation} {model}", "client", attributes)

@@ -39,12 +39,13 @@ class ThinkInput(Record):
 
     `task` is the message that states the task; it stays in sight however long the run grows.
     `max_tokens` (input and output together), `max_cost_usd` and `max_calls` are what all its
-    attempts may use; 0 sets no bound.
+    attempts may use; 0 sets no bound. `thread` is where those messages are, for traces.
     """
 
     agent: str
     head: int
     task: int = 0
+    thread: int = 0
     max_tokens: int = 0
     max_cost_usd: float = 0
     max_calls: int = 0

@@ -73,14 +73,14 @@ async def test_a_trace_leads_from_the_command_to_the_tool_and_logs_carry_its_ids
     assert done.code == 0, done.err
     assert len(by_id) == len(spans)
     assert tree == TREE
-    _check_attributes(spans, done.json["run"])
+    _check_attributes(spans, done.json["run"], str(done.json["thread"]))
     assert all(headers["x-scope"] == "of tests" for headers in collector.headers)
     assert word.encode() not in collector.raw
     assert b"310" not in b"".join(one.name.encode() for one in spans)
     _check_logs(service.said, spans)
 
 
-def _check_attributes(spans: list[SeenSpan], run_id: str) -> None:
+def _check_attributes(spans: list[SeenSpan], run_id: str, thread: str) -> None:
     start, chat = named(spans, "StartWorkflow:ReActWorkflow"), named(spans, CHAT)
     run, tool = named(spans, "RunWorkflow:ReActWorkflow"), named(spans, "execute_tool calculate")
     assert (start.kind, run.kind, chat.kind) == (CLIENT, SERVER, CLIENT)
@@ -91,6 +91,9 @@ def _check_attributes(spans: list[SeenSpan], run_id: str) -> None:
     assert chat.attributes["gen_ai.request.model"] == SIMULATOR_MODEL
     assert chat.attributes["gen_ai.response.model"] == SIMULATOR_MODEL
     assert chat.attributes["gen_ai.agent.name"] == "assistant"
+    invoked = named(spans, "invoke_agent assistant")
+    assert chat.attributes["gen_ai.conversation.id"] == thread
+    assert invoked.attributes["gen_ai.conversation.id"] == thread
     assert chat.attributes["gen_ai.usage.input_tokens"] > 0
     assert chat.attributes["gen_ai.usage.output_tokens"] > 0
     assert tool.attributes["gen_ai.tool.name"] == "calculate"
