@@ -37,6 +37,9 @@ JOBS = int(os.environ.get("DRILL_JOBS", "1000"))
 LANES = 30
 HELD = 2  # jobs that a frozen worker must hold: one may be just at the database
 IN_FLIGHT_S = 0.2  # what the database was asked for before a worker froze, it does
+# Ten seconds until its heartbeats are missed, and five for each of the tasks that the server gives
+# to the five polls which the worker has open while it is frozen; twice that on a busy machine.
+HANDED_ON_S = 90
 LONGEST_S = 60  # of looks; on a machine that has much else to do they take longer
 LOOK_EVERY_S = 0.1  # looking costs as much as a job
 CLOSED = (
@@ -133,7 +136,7 @@ class Drill:
             return not left
 
         try:
-            await until(there, "others have the frozen worker's jobs", within=60)
+            await until(there, "others have the frozen worker's jobs", within=HANDED_ON_S)
         except AssertionError as error:
             raise AssertionError(f"{error}; it still has {left}") from None
         rows = await self.rows(query, ids=list(held))
