@@ -5,7 +5,7 @@ arguments, environment, folder and streams of its own, as if it had been started
 tenth of the time. Commands that get signals, or variables which the interpreter or a library reads
 while it loads, are started for real; so are the tests of what a command loads.
 
-    python -m tests.forking    with the listening socket as its standard input
+    python -m tests.forking PID    of who asks; its standard input is the listening socket
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
@@ -28,20 +29,22 @@ from types import ModuleType
 from typing import Any
 
 PROJECT = Path(__file__).parent.parent
-READ_WHILE_LOADING = ("PYTHON", "LC_", "LANG", "COLUMNS", "LINES", "TERM", "NO_COLOR", "FORCE_")
+READ_WHILE_LOADING = (
+    *("PYTHON", "LC_", "LANG", "COLUMNS", "LINES", "TERM", "NO_COLOR", "FORCE_"),
+    *("TMPDIR", "OPENAI_LOG", "OTEL_"),
+)
 STREAMS = 3
-LONGEST_REQUEST = 1 << 20
 STARTS_WITHIN_S = 60.0
 LOOKS_EVERY_S = 5.0
+AT_ONCE = 64
 
 
 class Forks:
     """Starts commands by forks. The process that forks is started with the first of them."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(64)
-        self._folder = tempfile.TemporaryDirectory(prefix="da-forks-")
-        self.address = ""
+        self._threads = ThreadPoolExecutor(AT_ONCE)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
@@ -50,6 +53,11 @@ class Forks:
         ours = _environment()
         changed = (name for name, value in env.items() if value != ours.get(name))
         return not any(name.startswith(READ_WHILE_LOADING) for name in changed)
+
+    @property
+    def pid(self) -> int:
+        """The process that forks; 0 where nobody has asked for a command yet."""
+        return self._process.pid if self._process is not None else 0
 
     async def run(
         self,
@@ -61,13 +69,26 @@ class Forks:
     ) -> tuple[int, str, str]:
         """Run a command to its end; gives its exit code, standard output and standard error.
 
+        One that nobody waits for any more is ended.
+
         Raises:
-            TimeoutError: It takes too long; it is ended.
+            TimeoutError: It takes too long.
+            RuntimeError: The process that forks has ended.
         """
-        self._begin()
-        loop = asyncio.get_running_loop()
-        asked = {"argv": list(argv), "env": dict(env), "folder": str(folder)}
-        return await loop.run_in_executor(self._threads, self._ask, asked, given, within_s)
+        place = self._begin()
+        told = {"argv": list(argv), "env": dict(env), "folder": str(folder)}
+        with socket.socket(socket.AF_UNIX) as asking:
+            asked = asyncio.get_running_loop().run_in_executor(
+                self._threads, _ask, asking, str(place / "socket"), told, given, within_s
+            )
+            try:
+                return await asked
+            except (ConnectionError, ValueError) as error:
+                said = (place / "said").read_text(encoding="utf-8")
+                raise RuntimeError(f"What forks commands has ended: {said}") from error
+            finally:
+                with suppress(OSError):  # wakes the thread, and ends the command
+                    asking.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """End the process that forks."""
@@ -75,52 +96,54 @@ class Forks:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._process = None
+        if self._folder is not None:
             self._folder.cleanup()
-        self._process = None
+            self._folder = None
 
-    def _begin(self) -> None:
-        if self._process is not None:
-            return
-        self.address = str(Path(self._folder.name) / "socket")
-        with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(self.address)
-            listening.listen(64)
-            # Its own output is nobody's, so that the console is not taken for a terminal.
+    def _begin(self) -> Path:
+        """The folder of the process that forks, which is started by the first who asks."""
+        if self._folder is not None:
+            return Path(self._folder.name)
+        self._folder = tempfile.TemporaryDirectory(prefix="da-forks-")
+        place = Path(self._folder.name)
+        with socket.socket(socket.AF_UNIX) as listening, (place / "said").open("wb") as said:
+            listening.bind(str(place / "socket"))
+            listening.listen(AT_ONCE)
+            # Its own output is no terminal, so that no console is taken for one.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.forking"],
+                [sys.executable, "-m", "tests.forking", str(os.getpid())],
                 stdin=listening.fileno(),
                 stdout=subprocess.DEVNULL,
+                stderr=said,
                 cwd=PROJECT,
                 env=_environment(),
                 start_new_session=True,
             )
+        return place
 
-    def _ask(self, asked: Mapping[str, Any], given: bytes, within_s: float) -> tuple[int, str, str]:
-        with (
-            socket.socket(socket.AF_UNIX) as asking,
-            tempfile.TemporaryFile() as source,
-            tempfile.TemporaryFile() as out,
-            tempfile.TemporaryFile() as err,
-        ):
-            source.write(given)
-            source.seek(0)
-            asking.settimeout(STARTS_WITHIN_S)
-            asking.connect(self.address)
-            streams = [one.fileno() for one in (source, out, err)]
-            socket.send_fds(asking, [json.dumps(asked).encode()], streams)
-            asking.shutdown(socket.SHUT_WR)
-            answers = asking.makefile("r")
-            pid = int(answers.readline())
-            asking.settimeout(within_s)
-            try:
-                code = int(answers.readline())
-            except TimeoutError:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                raise
-            out.seek(0)
-            err.seek(0)
-            return code, out.read().decode(), err.read().decode()
+
+def _ask(
+    asking: socket.socket, address: str, told: Mapping[str, Any], given: bytes, within_s: float
+) -> tuple[int, str, str]:
+    with (
+        tempfile.TemporaryFile() as source,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        source.write(given)
+        source.seek(0)
+        asking.settimeout(STARTS_WITHIN_S)
+        asking.connect(address)
+        socket.send_fds(asking, [b"?"], [one.fileno() for one in (source, out, err)])
+        asking.sendall(json.dumps(told).encode() + b"\n")
+        answers = asking.makefile("r")
+        begun = answers.readline()
+        asking.settimeout(within_s)
+        code = int(begun and answers.readline())
+        out.seek(0)
+        err.seek(0)
+        return code, out.read().decode(), err.read().decode()
 
 
 FORKS = Forks()
@@ -132,13 +155,12 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)}
 
 
-def serve(listening: socket.socket) -> None:
+def serve(listening: socket.socket, parent: int) -> None:
     """Fork for each who asks. Returns in the process of a command, to run it, and only there.
 
-    It ends when the tests have ended, also where these were killed.
+    It ends when the process of the tests has ended, also where that was killed.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for a command
-    parent = os.getppid()
     listening.settimeout(LOOKS_EVERY_S)
     while os.getppid() == parent:
         try:
@@ -155,22 +177,40 @@ def serve(listening: socket.socket) -> None:
 
 def _run_for(asking: socket.socket) -> bool:
     """Begin the command that is asked for; true in its process. The other tells how it ends."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    told, streams, _, _ = socket.recv_fds(asking, LONGEST_REQUEST, STREAMS)
-    while more := asking.recv(LONGEST_REQUEST):
-        told += more
-    if len(streams) < STREAMS:
+    _, streams, _, _ = socket.recv_fds(asking, 1, STREAMS)
+    told = asking.makefile("rb").readline()
+    if len(streams) < STREAMS or not told:
         os._exit(0)  # who asked has gone
+    woken, waking = socket.socketpair()
+    waking.setblocking(False)
+    signal.signal(signal.SIGCHLD, _note)
+    before = signal.set_wakeup_fd(waking.fileno())
     pid = os.fork()
     if pid:
-        asking.send(f"{pid}\n".encode())
-        _, status = os.waitpid(pid, 0)
-        with suppress(BrokenPipeError):
-            asking.send(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        _wait_for(pid, asking, woken)
         os._exit(0)
-    asking.close()
+    signal.set_wakeup_fd(before)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for one in (asking, woken, waking):
+        one.close()
     _become(json.loads(told), streams)
     return True
+
+
+def _note(*_: object) -> None:
+    """Without a handler nobody is woken."""
+
+
+def _wait_for(pid: int, asking: socket.socket, woken: socket.socket) -> None:
+    """Tell how a command ends; end it when nobody waits for it any more."""
+    with suppress(OSError):
+        asking.sendall(b"begun\n")
+        gone, _, _ = select.select([asking, woken], [], [])
+        if asking in gone:
+            os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    with suppress(OSError):
+        asking.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
 def _become(asked: Mapping[str, Any], streams: Sequence[int]) -> None:
@@ -195,13 +235,18 @@ def load() -> None:
 
 
 def main() -> None:
-    """Load, then fork for ever; in each fork, run the command."""
+    """Load, then fork until the tests have ended; in each fork, run the command."""
     import starters.main  # not for who only asks
 
+    parent = int(sys.argv[1])
+    listening = socket.socket(fileno=os.dup(0))
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor is wanted
+        os.dup2(nothing.fileno(), 0)
+    if os.getppid() != parent:
+        return
     load()
     gc.disable()  # what is loaded is shared; the command line looks for garbage again
-    with socket.socket(fileno=os.dup(0)) as listening:
-        serve(listening)
+    serve(listening, parent)
     starters.main.main()
 
 

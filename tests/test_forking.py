@@ -1,17 +1,20 @@
 """Commands that are forked: no other than those that are started."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from durable_agents.runtime.settings import Settings
 from tests.commanding import COMMAND, Commands
 from tests.forking import FORKS, LOOKS_EVERY_S, PROJECT
 
+Hanging = Callable[[float], Awaitable[tuple[int, str, str]]]
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
@@ -19,7 +22,7 @@ from tests.commanding import Commands
 from tests.forking import FORKS
 
 asyncio.run(Commands(None, Path(sys.argv[1]))("--help"))
-print(FORKS.address, flush=True)
+print(FORKS.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -62,47 +65,71 @@ async def test_a_forked_command_reads_its_folder_its_variables_and_its_input(
     assert "UTF-8" in by_input.last
 
 
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Hanging]:
+    """A command that gets no answer, for a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        variables = {"TEMPORAL_ADDRESS": f"127.0.0.1:{port}"}
+        environment = Commands(None, tmp_path).environment(variables)
+        yield lambda within_s: FORKS.run([COMMAND, "list"], environment, tmp_path, b"", within_s)
+
+
 async def test_a_forked_command_that_takes_too_long_is_ended(
-    tmp_path: Path, settings: Settings
+    tmp_path: Path, hanging: Hanging
 ) -> None:
-    environment = Commands(settings, tmp_path).environment({})
+    running = asyncio.ensure_future(hanging(2))
+    assert await until(lambda: any_in(tmp_path))
 
     with pytest.raises(TimeoutError):
-        await FORKS.run([COMMAND, "list"], environment, tmp_path, b"", 0.001)
+        await running
 
-    assert await nobody_in(tmp_path, within_s=10)
+    assert await until(lambda: not any_in(tmp_path))
+
+
+async def test_a_forked_command_that_nobody_waits_for_any_more_is_ended(
+    tmp_path: Path, hanging: Hanging
+) -> None:
+    running = asyncio.ensure_future(hanging(60))
+    assert await until(lambda: any_in(tmp_path))
+
+    running.cancel()
+
+    assert await until(lambda: not any_in(tmp_path))
 
 
 async def test_what_forks_ends_when_the_tests_are_killed(tmp_path: Path) -> None:
+    variables = {**os.environ, "TMPDIR": str(tmp_path)}
     killed = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", KILLED, str(tmp_path), cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", KILLED, str(tmp_path)),
+        cwd=PROJECT,
+        env=variables,
+        stdout=asyncio.subprocess.PIPE,
     )
 
     told, _ = await killed.communicate()
 
     assert killed.returncode == -signal.SIGKILL
-    assert await nobody_listens(told.decode().strip(), within_s=4 * LOOKS_EVERY_S)
+    assert await until(lambda: not is_running(int(told)), within_s=4 * LOOKS_EVERY_S)
 
 
-async def nobody_listens(address: str, within_s: float) -> bool:
-    """Whether nobody takes connections any more, in the end."""
-    for _ in range(int(within_s / 0.1)):
-        with socket.socket(socket.AF_UNIX) as asking:
-            try:
-                asking.connect(address)
-            except ConnectionRefusedError:
-                return True
-        await asyncio.sleep(0.1)
-    return False
-
-
-async def nobody_in(folder: Path, within_s: float) -> bool:
-    """Whether no process stands in a folder, in the end."""
-    for _ in range(int(within_s / 0.01)):
-        if not any_in(folder):
+async def until(condition: Callable[[], bool], within_s: float = 5) -> bool:
+    """Whether something is so in the end."""
+    most = time.monotonic() + within_s
+    while time.monotonic() < most:
+        if condition():
             return True
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
     return False
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that ended may wait for somebody to note it."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return False
+    return told.rpartition(")")[2].split()[0] != "Z"
 
 
 def any_in(folder: Path) -> bool:
