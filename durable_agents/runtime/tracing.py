@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from durable_agents.models.errors import ConfigurationError
 from durable_agents.runtime.connection import namespace_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
     from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.trace import Tracer, TracerProvider
 
 SCOPE = "durable_agents"
 STARTER = "starter"
@@ -72,7 +73,7 @@ class Tracing:
             shutdown_on_exit=False,  # `end` does it, and within bounds
         )
         # The SDK's interceptor asks for a tracer at each activity; a new one costs half a span.
-        self._provider.get_tracer = cache(self._provider.get_tracer)  # pyright: ignore[reportAttributeAccessIssue] - nobody gives attributes
+        _keep_tracers(self._provider)
         self._provider.add_span_processor(BatchSpanProcessor(cast("SpanExporter", self.exporter)))
         if not isinstance(trace.get_tracer_provider(), ReplaySafeTracerProvider):
             trace.set_tracer_provider(self._provider)  # the SDK's interceptor asks for such a one
@@ -204,6 +205,20 @@ class PatientExporter:
             elif isinstance(said, str) and said not in {"spans", ""}:
                 self._reason = said
         return False
+
+
+def _keep_tracers(provider: "TracerProvider") -> None:
+    """Have a provider give who asks again the tracer that it gave before."""
+    make = provider.get_tracer
+    kept = cache(make)
+
+    def get_tracer(*given: Any, **named: Any) -> "Tracer":
+        try:
+            return kept(*given, **named)
+        except TypeError:  # attributes, which are no key
+            return make(*given, **named)
+
+    provider.get_tracer = get_tracer
 
 
 def _uncounted(_: int) -> None:

@@ -1,1 +1,5 @@
-"""The containers, for real: `make test-containers`. Needs Docker; `make test` leaves it out."""
+"""Checks of the containers, which need Docker: `make test-containers`."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.containers.working")

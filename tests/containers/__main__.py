@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-CHECKS = [str(FOLDER / f"checks_{of}.py") for of in ("image", "survival", "bad_input")]
+CHECKS = [str(FOLDER / f"checks_{of}.py") for of in ("image", "survival", "bad_input", "secrets")]
 NEEDED = (
     ("docker", "version", "--format", "{{.Server.Version}}"),
     ("docker", "compose", "version", "--short"),

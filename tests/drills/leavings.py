@@ -49,7 +49,7 @@ LEAVINGS: Mapping[str, Mapping[str, int]] = {
     },
     "resilient_task, fallback": DRAFTED | {"error": 1},
     "tracked, failed": {"run failed": 1, "status row of a failure": 1},
-    "analyze_document, partial": WELL | {"analysis": 1},
+    "analyze_document, partial": WELL | {"analysis": 1, "analysis without a branch": 1},
     "review, rejected": WELL
     | {"draft": 2, "task saved": 1, "rejection": 1, "approval": 1, "decision that counts": 2}
     | {SENT: 2, RECEIVED: 2},
@@ -62,5 +62,5 @@ LEAVINGS: Mapping[str, Mapping[str, int]] = {
     | TOLD,
     "react, out of rounds": WELL
     | {"thread": 1, "message": 4, "ticket": 1, "effect": 1, "error": 1},
-    "react, weather": WELL | {"thread": 1, "message": 4},
+    "react, weather": WELL | {"thread": 1, "message": 4, "answer with a forecast": 1},
 }

@@ -28,6 +28,10 @@ MEASURES: Mapping[str, str] = {
     "report": "reports t ON t.run_id = r.run",
     "error": "errors t ON t.run_id = r.run",
     "analysis": "analyses t ON starts_with(t.document_id, r.word || '-')",
+    "analysis without a branch": "analyses t ON starts_with(t.document_id, r.word || '-')"
+    " AND t.missing <> ''",
+    "answer with a forecast": "messages t ON t.run_id = r.run AND t.role = 'assistant'"
+    " AND strpos(t.content, '°C') > 0",
     "status row": "workflow_status t ON t.run_id = r.run AND t.status = 'completed'",
     "status row of a failure": "workflow_status t ON t.run_id = r.run AND t.status = 'failed'",
     "task saved": "tasks t ON t.task_id = r.word AND t.result IS NOT NULL",
