@@ -20,8 +20,7 @@ async def main():
         client = LazyS3Client(service.url)
         await client.put_object(bucket="kept", key="a", data=b"x" * 300_000)
         data = await client.get_object(bucket="kept", key="a")
-        there = [await client.object_exists(bucket="kept", key=key) for key in ("a", "b")]
-    print(len(data), *there)
+    print(len(data))
 asyncio.run(main())
 """
 
@@ -67,7 +66,7 @@ async def test_the_image_has_no_rights_to_lose_and_can_do_what_is_optional(stack
     others = await stack.must(*once, "python", "-c", optional)
     written = await stack.compose(*once, "sh", "-c", "id -u; touch /app/x")
 
-    assert s3.lines[-1] == "300000 True False"
+    assert s3.lines[-1] == "300000"
     assert others.lines[-1] == "True"
     assert "10001" in written.text
     assert "Read-only file system" in written.text
