@@ -30,6 +30,7 @@ from benchmarks.bench import (
     worker_process,
 )
 
+LOST = "durable_agents_spans_lost_total"
 SETTLE_S = 6  # until what was traced is sent, which is every 5 s
 NAMES = ("without", "metrics", "metrics and traces")
 
@@ -108,15 +109,19 @@ async def main(pairs: int, load: Load) -> None:
     """Measure and print."""
     async with AsyncExitStack() as stack:
         address, sink = stack.enter_context(collecting())
-        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": address}
+        kept = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, **kept}
+        none = {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}  # also where the environment says where
         subjects = [
-            await _subject(stack, 0, {}),
-            await _subject(stack, _free_port(), {}),
+            await _subject(stack, 0, none),
+            await _subject(stack, _free_port(), none),
             await _subject(stack, _free_port(), traced),
         ]
         await _samples(subjects, load)  # to warm up
         sent = sink.bytes, sink.requests
         turns = [await _samples(subjects, load) for _ in range(pairs)]
+        if lost := _lost(subjects[-1].port):
+            raise SystemExit(f"{lost} spans were lost: give less to do at once.")
         _print(turns, load)
         rounds = pairs * load.runs * load.rounds
         told = sink.bytes - sent[0], sink.requests - sent[1]
@@ -148,9 +153,15 @@ async def _samples(subjects: Sequence[Subject], load: Load) -> list[Sample]:
     ]
 
 
-def _scrape(port: int) -> None:
+def _scrape(port: int) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        answer.read()
+        return str(answer.read().decode())
+
+
+def _lost(port: int) -> float:
+    """How many spans never reached the collector."""
+    lines = _scrape(port).splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(LOST))
 
 
 def _free_port() -> int:

@@ -203,11 +203,13 @@ def _note(*_: object) -> None:
 
 def _wait_for(pid: int, asking: socket.socket, woken: socket.socket) -> None:
     """Tell how a command ends; end it when nobody waits for it any more."""
-    with suppress(OSError):
+    try:
         asking.sendall(b"begun\n")
         gone, _, _ = select.select([asking, woken], [], [])
-        if asking in gone:
-            os.kill(pid, signal.SIGKILL)
+    except OSError:
+        gone = [asking]
+    if asking in gone:
+        os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     with suppress(OSError):
         asking.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.commanding import COMMAND, Commands
-from tests.forking import FORKS, LOOKS_EVERY_S, PROJECT
+from tests.forking import FORKS, LOOKS_EVERY_S, PROJECT, STARTS_WITHIN_S
 
 Hanging = Callable[[float], Awaitable[tuple[int, str, str]]]
 KILLED = """
@@ -67,7 +67,7 @@ async def test_a_forked_command_reads_its_folder_its_variables_and_its_input(
 
 @pytest.fixture
 def hanging(tmp_path: Path) -> Iterator[Hanging]:
-    """A command that gets no answer, for a minute."""
+    """A command that gets no answer, for ten seconds."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         variables = {"TEMPORAL_ADDRESS": f"127.0.0.1:{port}"}
@@ -79,7 +79,7 @@ async def test_a_forked_command_that_takes_too_long_is_ended(
     tmp_path: Path, hanging: Hanging
 ) -> None:
     running = asyncio.ensure_future(hanging(2))
-    assert await until(lambda: any_in(tmp_path))
+    assert await until(lambda: any_in(tmp_path), STARTS_WITHIN_S)
 
     with pytest.raises(TimeoutError):
         await running
@@ -91,7 +91,7 @@ async def test_a_forked_command_that_nobody_waits_for_any_more_is_ended(
     tmp_path: Path, hanging: Hanging
 ) -> None:
     running = asyncio.ensure_future(hanging(60))
-    assert await until(lambda: any_in(tmp_path))
+    assert await until(lambda: any_in(tmp_path), STARTS_WITHIN_S)
 
     running.cancel()
 

@@ -29,6 +29,7 @@ STARTER = "starter"
 EXPORT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 1.0  # about the first pause before another try: there is no other
 FLUSH_S = 2.0  # a process that ends waits so long for its last spans; less than its drain has
+ATTRIBUTES = 3  # their place among the arguments of `get_tracer`
 TRACES_PATH = "/v1/traces"
 
 logger = logging.getLogger(__name__)
@@ -213,10 +214,9 @@ def _keep_tracers(provider: "TracerProvider") -> None:
     kept = cache(make)
 
     def get_tracer(*given: Any, **named: Any) -> "Tracer":
-        try:
-            return kept(*given, **named)
-        except TypeError:  # attributes, which are no key
+        if len(given) > ATTRIBUTES or named.get("attributes"):  # which are no key
             return make(*given, **named)
+        return kept(*given, **named)
 
     provider.get_tracer = get_tracer
 

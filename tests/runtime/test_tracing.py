@@ -225,7 +225,13 @@ async def test_a_job_that_nobody_traced_when_it_was_put_in_is_linked_to_its_lane
         for one in scene.collector.spans
         if one.name == "RunJob" and one.attributes["durable_agents.pool"] == pool
     ]
-    assert [len(one.links) for one in jobs] == [1, 1]
+    (lane,) = (
+        one.span
+        for one in scene.collector.spans
+        if one.name == "RunWorkflow:PoolLaneWorkflow"
+        and one.attributes["temporalWorkflowID"] == lanes.lane_id(pool, 0)
+    )
+    assert [one.links for one in jobs] == [(lane,), (lane,)]
 
 
 async def test_what_was_said_is_told_only_where_it_is_wanted_and_without_secrets(

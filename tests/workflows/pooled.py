@@ -58,8 +58,15 @@ async def until_asleep(client: Client, pool: str, lane: int = 0) -> None:
 
 async def first_task_of(handle: Any) -> int:
     """The event that ended a run's first workflow task: to what it is reset."""
-    return next(
-        event.event_id
-        for event in await runs.events_of(handle)
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    )
+    found: list[int] = []
+
+    async def there() -> bool:  # what its steps did in the database may be seen before
+        found[:] = [
+            event.event_id
+            for event in await runs.events_of(handle)
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        ]
+        return bool(found)
+
+    await runs.until(there, "the first workflow task has ended")
+    return found[0]
