@@ -164,22 +164,21 @@ async def wait(settings: Settings, waiting: int, decisions: int) -> list[Request
         await database.close()
 
 
-async def resume(settings: Settings, rest: Sequence[RequestSummary], waiting: int) -> None:
+async def resume(settings: Settings, rest: Sequence[RequestSummary]) -> None:
     """Measure until the rest is decided and every run has ended."""
     client, key = await connect(settings), settings.signing_key.get_secret_value()
     async with running_workers(client, settings):
         began = time.perf_counter()
         await in_parts([lambda one=one: decide_in_the_end(client, key, one) for one in rest])
         handles: list[WorkflowHandle[object, ReActResult]] = [
-            client.get_workflow_handle(f"waiting-{number}", result_type=ReActResult)
-            for number in range(waiting)
+            client.get_workflow_handle(one.workflow_id, result_type=ReActResult) for one in rest
         ]
         ended = [await handle.result() for handle in handles]
         good = sum(one.stopped == "answered" for one in ended)
         seconds = time.perf_counter() - began
         sys.stdout.write(
-            f"after a restart of everything {good} of {waiting} were decided and ended, "
-            f"in {seconds:.0f} s; worker {resident_mb():.0f} MB\n"
+            f"after a restart of everything {good} of {len(rest)} were decided and ended, "
+            f"in {seconds:.0f} s from when the worker was up; worker {resident_mb():.0f} MB\n"
         )
 
 
@@ -194,7 +193,7 @@ async def main() -> None:
             async with running_services(state_dir=Path(folder)) as services:
                 rest = await wait(services.settings, given.waiting, given.decisions)
             async with running_services(state_dir=Path(folder)) as services:
-                await resume(services.settings, rest, given.waiting)
+                await resume(services.settings, rest)
         finally:
             remove_home(Path(folder))
 

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests.commanding import COMMAND, Commands
 from tests.forking import FORKS, LOOKS_EVERY_S, PROJECT, STARTS_WITHIN_S
+from tests.workflows.runs import until
 
 Hanging = Callable[[float], Awaitable[tuple[int, str, str]]]
 KILLED = """
@@ -79,23 +79,23 @@ async def test_a_forked_command_that_takes_too_long_is_ended(
     tmp_path: Path, hanging: Hanging
 ) -> None:
     running = asyncio.ensure_future(hanging(2))
-    assert await until(lambda: any_in(tmp_path), STARTS_WITHIN_S)
+    await until(stands_in(tmp_path, True), "the command runs", within=STARTS_WITHIN_S)
 
     with pytest.raises(TimeoutError):
         await running
 
-    assert await until(lambda: not any_in(tmp_path))
+    await until(stands_in(tmp_path, False), "the command is gone", within=5)
 
 
 async def test_a_forked_command_that_nobody_waits_for_any_more_is_ended(
     tmp_path: Path, hanging: Hanging
 ) -> None:
     running = asyncio.ensure_future(hanging(60))
-    assert await until(lambda: any_in(tmp_path), STARTS_WITHIN_S)
+    await until(stands_in(tmp_path, True), "the command runs", within=STARTS_WITHIN_S)
 
     running.cancel()
 
-    assert await until(lambda: not any_in(tmp_path))
+    await until(stands_in(tmp_path, False), "the command is gone", within=5)
 
 
 async def test_what_forks_ends_when_the_tests_are_killed(tmp_path: Path) -> None:
@@ -110,17 +110,11 @@ async def test_what_forks_ends_when_the_tests_are_killed(tmp_path: Path) -> None
     told, _ = await killed.communicate()
 
     assert killed.returncode == -signal.SIGKILL
-    assert await until(lambda: not is_running(int(told)), within_s=4 * LOOKS_EVERY_S)
 
+    async def gone() -> bool:
+        return not is_running(int(told))
 
-async def until(condition: Callable[[], bool], within_s: float = 5) -> bool:
-    """Whether something is so in the end."""
-    most = time.monotonic() + within_s
-    while time.monotonic() < most:
-        if condition():
-            return True
-        await asyncio.sleep(0.02)
-    return False
+    await until(gone, "what forks is gone", within=4 * LOOKS_EVERY_S)
 
 
 def is_running(pid: int) -> bool:
@@ -132,8 +126,16 @@ def is_running(pid: int) -> bool:
     return told.rpartition(")")[2].split()[0] != "Z"
 
 
-def any_in(folder: Path) -> bool:
-    """Whether a process stands in a folder."""
+def stands_in(folder: Path, wanted: bool) -> Callable[[], Awaitable[bool]]:
+    """Asks whether a process stands in a folder, or none does."""
+
+    async def there() -> bool:
+        return _any_in(folder) is wanted
+
+    return there
+
+
+def _any_in(folder: Path) -> bool:
     return any(_leads_to(link, folder) for link in Path("/proc").glob("[0-9]*/cwd"))
 
 
